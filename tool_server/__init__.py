@@ -1,0 +1,24 @@
+"""An agent tool server: Extism plugins become typed, validated, sandboxed MCP tools.
+
+`load_plugin` runs one plugin from Python; `ToolServer` is the whole server as an ASGI application. Both are
+imported on first use, so that a worker process pays for nothing it does not need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tool_server.embedding import LoadedPlugin, ToolServer, load_plugin
+
+__version__ = "0.1.0"
+
+__all__ = ["LoadedPlugin", "ToolServer", "__version__", "load_plugin"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"LoadedPlugin", "ToolServer", "load_plugin"}:
+        from tool_server import embedding
+
+        return getattr(embedding, name)
+    raise AttributeError(f"module 'tool_server' has no attribute {name!r}")

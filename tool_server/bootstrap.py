@@ -1,0 +1,296 @@
+"""The only wiring: from a configuration to running services, and from those to one ASGI application."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from tool_server import __version__
+from tool_server.config import Config
+from tool_server.errors import Conflict, ToolServerError, Unavailable
+from tool_server.inspection.manifest_files import load_plugin_folder
+from tool_server.interfaces import ArtifactStore, CallLog, PluginStore, Probe
+from tool_server.model.caller import Caller, Scope
+from tool_server.model.json_value import sha256_hex
+from tool_server.model.release import Program
+from tool_server.sandbox.pool import WorkerPool
+from tool_server.services.browse import BrowseService
+from tool_server.services.catalog import CatalogService
+from tool_server.services.install import InstallService
+from tool_server.services.invoke import InvokeService
+from tool_server.services.publish import PublishLimits, PublishService
+from tool_server.services.recorder import CallRecorder
+from tool_server.services.tokens import TokenService
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from tool_server.mcp_api.server import McpServer
+
+PUBLISHER_OF_BUNDLED = Caller("tool-server", frozenset({Scope.ADMIN}))
+"""Owns the plugins that ship with the product."""
+
+
+logger = logging.getLogger(__name__)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The current time in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the edges need."""
+
+    config: Config
+    plugins: PluginStore
+    artifacts: ArtifactStore
+    call_log: CallLog
+    publish: PublishService
+    install: InstallService
+    browse: BrowseService
+    catalog: CatalogService
+    invoke: InvokeService
+    tokens: TokenService
+    recorder: CallRecorder
+    pool: WorkerPool
+
+
+def prepare_data_dir(config: Config) -> None:
+    """Make the data folder, readable by its owner alone.
+
+    Raises:
+        Unavailable: `data_dir`, with the reason.
+    """
+    try:
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            "data_dir",
+            f"cannot make the data folder {config.data_dir}: {error.strerror}; choose another with --data-dir",
+        ) from error
+
+
+@asynccontextmanager
+async def build(config: Config, *, environment: Mapping[str, str] | None = None) -> AsyncGenerator[Services]:
+    """Open storage, prepare the sandbox (no worker starts yet) and wire the services.
+
+    The catalogue is loaded and the call recorder runs while the block does; on the way out every record is written
+    and every worker ended.
+
+    Raises:
+        Unavailable: the data folder, database or artifact store cannot be opened.
+    """
+    from tool_server.storage.artifacts import open_artifacts
+    from tool_server.storage.call_log import SqlCallLog
+    from tool_server.storage.database import open_database
+    from tool_server.storage.plugins import SqlPluginStore
+    from tool_server.storage.tokens import SqlTokenStore
+
+    prepare_data_dir(config)
+    clock = SystemClock()
+    limits = config.limits
+    async with open_database(config.effective_database_url) as database:
+        plugins = SqlPluginStore(database)
+        artifacts = open_artifacts(config.effective_artifacts_url)
+        call_log = SqlCallLog(database)
+        catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
+        recorder = CallRecorder(call_log)
+        async with open_pool(config, artifacts.get) as pool, recorder.running():
+            await catalog.refresh()
+            yield Services(
+                config=config,
+                plugins=plugins,
+                artifacts=artifacts,
+                call_log=call_log,
+                publish=PublishService(plugins, artifacts, pool, clock, publish_limits(config)),
+                install=InstallService(plugins, clock, _refresher(catalog)),
+                browse=BrowseService(plugins, artifacts),
+                catalog=catalog,
+                invoke=InvokeService(
+                    catalog.find, pool, recorder, clock, os.environ if environment is None else environment
+                ),
+                tokens=TokenService(SqlTokenStore(database), clock),
+                recorder=recorder,
+                pool=pool,
+            )
+
+
+def publish_limits(config: Config) -> PublishLimits:
+    """The operator's bounds on what may be published."""
+    return PublishLimits(config.limits.wasm, config.limits.defaults(), config.limits.ceiling())
+
+
+def open_pool(config: Config, read_artifact: Callable[[str], Awaitable[bytes]]) -> WorkerPool:
+    """The worker pool, an async context manager; no process starts before the first call."""
+    return WorkerPool(config, read_artifact)
+
+
+@asynccontextmanager
+async def watching(services: Services) -> AsyncGenerator[None]:
+    """Keep the catalogue in step with what other processes install, while the block runs."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(services.catalog.watch)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+def _refresher(catalog: CatalogService) -> Callable[[], Awaitable[None]]:
+    async def refresh() -> None:
+        await catalog.refresh()
+
+    return refresh
+
+
+def bundled_folder() -> Path:
+    """Where the plugins that ship with the product are: in the package, or in a checkout beside it."""
+    packaged = Path(__file__).parent / "bundled"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "plugins"
+
+
+async def install_bundled(services: Services) -> None:
+    """Publish and install the plugins that ship with the product.
+
+    A version that is already in the registry is left alone, so what an operator uninstalled stays uninstalled.
+    """
+    for manifest in sorted(bundled_folder().glob("*/plugin.json")):
+        source = await anyio.to_thread.run_sync(
+            lambda path=manifest: load_plugin_folder(path, max_wasm_bytes=services.config.limits.wasm)
+        )
+        try:
+            published = await services.publish.publish(
+                source.manifest, source.wasm, PUBLISHER_OF_BUNDLED, source.findings
+            )
+        except Conflict as error:
+            logger.warning("the bundled plugin in %s is not installed: %s", manifest.parent, error.message)
+            continue
+        if published.created:
+            await services.install.install(published.release.plugin, "", PUBLISHER_OF_BUNDLED)
+    _bundled_marker(services.config).write_text(__version__, encoding="utf-8")
+
+
+def _bundled_marker(config: Config) -> Path:
+    return config.data_dir / "bundled-version"
+
+
+def bundled_is_current(config: Config) -> bool:
+    """Whether this product version's bundled plugins were installed into the data folder before."""
+    marker = _bundled_marker(config)
+    return marker.is_file() and marker.read_text(encoding="utf-8") == __version__
+
+
+@dataclass(frozen=True, slots=True)
+class HttpApplication:
+    """The composed ASGI application and the MCP server in it."""
+
+    app: ASGIApp
+    mcp: McpServer
+
+
+def http_application(services: Services, *, port: int, open_to_all: bool = False) -> HttpApplication:
+    """MCP at `/mcp` and the registry's REST API, behind one authentication and one Host and Origin check.
+
+    The application's lifespan keeps the catalogue in step with other processes.
+
+    Args:
+        port: the port that is listened on, 0 where unknown.
+        open_to_all: whether every peer, not just those on loopback, may call without a token.
+    """
+    from tool_server.http_api.app import RegistryServices, compose
+    from tool_server.mcp_api.server import HttpSettings, McpServer
+
+    config = services.config
+    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, __version__)
+    services.catalog.subscribe(mcp.tools_changed)
+    names = ("127.0.0.1", "localhost", "[::1]", config.host)
+    hosts = tuple(f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in ("", ":*")) + config.allowed_hosts
+    origins = tuple(f"http://{host}" for host in hosts) + config.allowed_origins
+    app = compose(
+        RegistryServices(
+            publish=services.publish,
+            install=services.install,
+            browse=services.browse,
+            catalog=services.catalog,
+            invoke=services.invoke,
+            tokens=services.tokens,
+            call_log=services.call_log,
+            ready=services.plugins.revision,
+            version=__version__,
+            wasm_bytes=config.limits.wasm,
+            body_bytes=config.limits.input,
+        ),
+        mcp=mcp.http_app(HttpSettings(hosts, origins, config.limits.input)),
+        allowed_hosts=hosts,
+        allowed_origins=origins,
+        anonymous_loopback=config.auth.anonymous_loopback,
+        anonymous_everywhere=open_to_all,
+        lifespan=lambda: watching(services),
+    )
+    return HttpApplication(app, mcp)
+
+
+async def serve_stdio(config: Config, *, bundled: bool) -> None:
+    """Serve one MCP client over stdin and stdout until it leaves.
+
+    Raises:
+        Unavailable: storage cannot be opened.
+    """
+    from tool_server.mcp_api.server import McpServer
+
+    async with build(config) as services:
+        if bundled and not bundled_is_current(config):
+            await install_bundled(services)
+        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, __version__)
+        services.catalog.subscribe(mcp.tools_changed)
+        async with watching(services):
+            await mcp.serve_stdio()
+
+
+async def check_storage(services: Services) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Problems of database and artifacts as sentences, and remarks that are no problem.
+
+    Every artifact that a version points to is read and hashed again.
+    """
+    problems = list(await services.plugins.check())
+    referenced = await services.plugins.referenced_digests()
+    for digest in sorted(referenced):
+        try:
+            await services.artifacts.get(digest)
+        except ToolServerError as error:
+            problems.append(f"artifact {digest[:12]}: {error.message}")
+    stray = [digest async for digest in services.artifacts.digests() if digest not in referenced]
+    remarks = [f"{len(stray)} artifacts belong to no version, as a publish that broke off leaves them"] if stray else []
+    return tuple(problems), tuple(remarks)
+
+
+# (module (memory 1) (func (export "ready") (result i32) i32.const 0))
+_SMALLEST_GUEST = bytes.fromhex(
+    "0061736d010000000105016000017f03020100050301000107090105726561647900000a0601040041000b"
+)
+
+
+async def try_sandbox(services: Services) -> str:
+    """Start a worker and run the smallest guest there is; a sentence on how that went.
+
+    Raises:
+        CallFailed, Unavailable: the sandbox does not work here.
+    """
+    program = Program(digest=sha256_hex(_SMALLEST_GUEST), size=len(_SMALLEST_GUEST))
+    results = await services.pool.inspect(program, _SMALLEST_GUEST, [Probe("ready")], services.config.limits.defaults())
+    for result in results:
+        if isinstance(result, ToolServerError):
+            raise result
+    return "a guest was compiled and run in a worker process"

@@ -1,0 +1,191 @@
+"""What the commands do their work on: the local data folder, or a server after `login`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from tool_server.bootstrap import Services, build
+from tool_server.cli.context import load_config
+from tool_server.cli.credentials import Credentials, load_credentials
+from tool_server.inspection.manifest_files import PluginSource
+from tool_server.model.call import ToolResult
+from tool_server.model.caller import LOCAL, Scope, TokenRecord
+from tool_server.model.catalog import Catalog
+from tool_server.model.json_value import JsonObject
+from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
+from tool_server.model.tool import QuarantinedTool
+from tool_server.services.install import Installed
+from tool_server.services.publish import Published
+from tool_server.services.tokens import NewToken
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the commands act as, and where."""
+
+    where: str
+    name: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool as a client sees it."""
+
+    name: str
+    plugin: str
+    version: str
+    title: str | None
+    description: str
+    input_schema: JsonObject
+    output_schema: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """All tools, and those held back as (plugin, tool)."""
+
+    tools: tuple[OfferedTool, ...]
+    quarantined: tuple[tuple[str, QuarantinedTool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPlugin:
+    """An installation with the MCP names it offers."""
+
+    installation: Installation
+    tools: tuple[str, ...]
+
+
+class Backend(Protocol):
+    """The services, near or far. Every method raises the errors of the service it stands for."""
+
+    async def whoami(self) -> Identity: ...
+    async def plugins(self, query: str) -> tuple[PluginSummary, ...]: ...
+    async def versions(self, plugin: str) -> tuple[VersionSummary, ...]: ...
+    async def release(self, plugin: str, requested: str) -> Release: ...
+    async def publish(self, source: PluginSource) -> Published: ...
+    async def install(self, plugin: str, requested: str) -> Installed: ...
+    async def update(self, plugin: str) -> Installed: ...
+    async def rollback(self, plugin: str) -> Installed: ...
+    async def uninstall(self, plugin: str) -> None: ...
+    async def installed(self) -> tuple[InstalledPlugin, ...]: ...
+    async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release: ...
+    async def offered(self) -> Offered: ...
+    async def call(self, tool: str, arguments: JsonObject) -> ToolResult: ...
+    async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken: ...
+    async def list_tokens(self) -> tuple[TokenRecord, ...]: ...
+    async def revoke_token(self, name_or_id: str) -> TokenRecord: ...
+
+
+class LocalBackend:
+    """The services of this process on the local data folder, acting as the local user."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def whoami(self) -> Identity:
+        return Identity(str(self._services.config.data_dir), LOCAL.name, tuple(sorted(LOCAL.scopes)))
+
+    async def plugins(self, query: str) -> tuple[PluginSummary, ...]:
+        found: list[PluginSummary] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self._services.browse.plugins(LOCAL, query, after=after)
+            found += page.items
+            after = page.next
+        return tuple(found)
+
+    async def versions(self, plugin: str) -> tuple[VersionSummary, ...]:
+        return await self._services.browse.versions(plugin, LOCAL)
+
+    async def release(self, plugin: str, requested: str) -> Release:
+        return await self._services.browse.release(plugin, requested, LOCAL)
+
+    async def publish(self, source: PluginSource) -> Published:
+        return await self._services.publish.publish(source.manifest, source.wasm, LOCAL, source.findings)
+
+    async def install(self, plugin: str, requested: str) -> Installed:
+        return await self._services.install.install(plugin, requested, LOCAL)
+
+    async def update(self, plugin: str) -> Installed:
+        return await self._services.install.update(plugin, LOCAL)
+
+    async def rollback(self, plugin: str) -> Installed:
+        return await self._services.install.rollback(plugin, LOCAL)
+
+    async def uninstall(self, plugin: str) -> None:
+        await self._services.install.uninstall(plugin, LOCAL)
+
+    async def installed(self) -> tuple[InstalledPlugin, ...]:
+        catalog = self._services.catalog.current
+        return tuple(
+            InstalledPlugin(item.installation, tools_of(catalog, item.installation.plugin))
+            for item in await self._services.browse.installed(LOCAL)
+        )
+
+    async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
+        return await self._services.browse.set_yanked(plugin, version, yanked, LOCAL, reason)
+
+    async def offered(self) -> Offered:
+        catalog = self._services.catalog.current
+        tools = tuple(
+            OfferedTool(
+                name=entry.name,
+                plugin=entry.plugin,
+                version=entry.version,
+                title=entry.definition.title,
+                description=entry.definition.description,
+                input_schema=entry.definition.input_schema,
+                output_schema=entry.definition.output_schema,
+            )
+            for entry in catalog.entries.values()
+        )
+        return Offered(tools, catalog.quarantined)
+
+    async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
+        return await self._services.invoke.call(tool, arguments, LOCAL)
+
+    async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
+        return await self._services.tokens.create(name, scopes, LOCAL, lifetime)
+
+    async def list_tokens(self) -> tuple[TokenRecord, ...]:
+        return await self._services.tokens.list_tokens(LOCAL)
+
+    async def revoke_token(self, name_or_id: str) -> TokenRecord:
+        return await self._services.tokens.revoke(name_or_id, LOCAL)
+
+
+def tools_of(catalog: Catalog, plugin: str) -> tuple[str, ...]:
+    """The MCP names that a plugin offers, sorted."""
+    return tuple(entry.name for entry in catalog.entries.values() if entry.plugin == plugin)
+
+
+def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:
+    """The server that `login` named; without a login, or with an explicit `--data-dir`, the local data folder.
+
+    Raises:
+        InvalidInput: `invalid_config`.
+        Unavailable: the data folder or the server cannot be reached.
+    """
+    credentials = None if data_dir is not None else load_credentials()
+    return _local(data_dir) if credentials is None else _remote(credentials)
+
+
+@asynccontextmanager
+async def _local(data_dir: Path | None) -> AsyncGenerator[Backend]:
+    async with build(load_config(data_dir).config) as services:
+        yield LocalBackend(services)
+
+
+@asynccontextmanager
+async def _remote(credentials: Credentials) -> AsyncGenerator[Backend]:
+    from tool_server.cli.remote import open_remote
+
+    async with open_remote(credentials) as backend:
+        yield backend

@@ -1,0 +1,136 @@
+"""What both commands share: configuration, running coroutines, output, and the exit codes of failure."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+from uuid import uuid4
+
+import anyio
+import click
+
+from tool_server.config import Config, LoadedConfig
+from tool_server.errors import (
+    CallFailed,
+    Conflict,
+    Denied,
+    InvalidInput,
+    NotFound,
+    ToolServerError,
+    Unavailable,
+)
+
+EXIT_INTERNAL = 1
+EXIT_CODES: Mapping[type[ToolServerError], int] = {
+    InvalidInput: 3,
+    NotFound: 4,
+    Conflict: 5,
+    Denied: 6,
+    CallFailed: 7,
+    Unavailable: 8,
+}
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the database, artifacts and compiled code. Default: TOOL_SERVER_DATA, else the user data folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class ExampleCommand(click.Command):
+    """A command whose help ends in examples that can be pasted."""
+
+    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples verbatim."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples.strip().splitlines():
+                    formatter.write(f"  {line.strip()}\n")
+
+
+def load_config(data_dir: Path | None = None, **overrides: Any) -> LoadedConfig:
+    """The configuration in force, with command line options on top.
+
+    Raises:
+        InvalidInput: `invalid_config`.
+    """
+    return LoadedConfig.load(os.environ, {"data_dir": data_dir, **overrides})
+
+
+def configure_logging(config: Config) -> None:
+    """Send the log to stderr."""
+    logging.basicConfig(
+        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for noisy in ("mcp", "httpx", "httpcore", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def run_async(main: Callable[[], Awaitable[T]]) -> T:
+    """Run `main` on asyncio, with uvloop where it is installed."""
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        return anyio.run(main)
+    return anyio.run(main, backend_options={"use_uvloop": True})
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, for programs."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def translated(function: Callable[P, T]) -> Callable[P, T]:
+    """The command line's translation table: our errors become one line on stderr and a distinct exit code."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+            raise
+        except BrokenPipeError:
+            # Whoever read our output left, as `head` does.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except Exception as error:  # noqa: BLE001 - the command line's top-level translation table
+            fail(error)
+
+    return wrapper
+
+
+def fail(error: BaseException) -> Any:
+    """Print what went wrong and leave with the exit code of its class."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    as_json = "--json" in sys.argv
+    if isinstance(error, ToolServerError):
+        code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), EXIT_INTERNAL)
+        if as_json:
+            print_json({"error": {"code": error.code, "message": error.message, "data": error.data}})
+        click.echo(f"error: {error.message}", err=True)
+        raise SystemExit(code)
+    log_id = uuid4().hex[:12]
+    if os.environ.get("TOOL_SERVER_DEBUG"):
+        traceback.print_exception(error)
+    click.echo(
+        f"error: internal error {log_id} ({type(error).__name__}): please report it; "
+        "TOOL_SERVER_DEBUG=1 shows where it happened",
+        err=True,
+    )
+    raise SystemExit(EXIT_INTERNAL)

@@ -1,0 +1,63 @@
+"""`tool-server db`: upgrade and check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tool_server.bootstrap import build, check_storage
+from tool_server.cli.context import (
+    ExampleCommand,
+    data_dir_option,
+    json_option,
+    load_config,
+    print_json,
+    run_async,
+    translated,
+)
+from tool_server.errors import Unavailable
+
+
+@click.group(name="db")
+def database() -> None:
+    """Upgrade and check the database and the artifacts."""
+
+
+@database.command(cls=ExampleCommand, examples="tool-server db upgrade")
+@data_dir_option
+@translated
+def upgrade(data_dir: Path | None) -> None:
+    """Bring the database to this version's schema. Every command does so by itself when it opens an older one."""
+    config = load_config(data_dir).config
+
+    async def main() -> None:
+        async with build(config):
+            pass
+
+    run_async(main)
+    click.echo(f"{config.effective_database_url} is up to date")
+
+
+@database.command(cls=ExampleCommand, examples="tool-server db check\ntool-server db check --json")
+@data_dir_option
+@json_option
+@translated
+def check(data_dir: Path | None, as_json: bool) -> None:
+    """Check the database's integrity and hash every artifact again."""
+    config = load_config(data_dir).config
+
+    async def main() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        async with build(config) as services:
+            return await check_storage(services)
+
+    problems, remarks = run_async(main)
+    if as_json:
+        print_json({"clean": not problems, "problems": problems, "remarks": remarks})
+    else:
+        for line in remarks:
+            click.echo(f"note: {line}")
+        if not problems:
+            click.echo("clean")
+    if problems:
+        raise Unavailable("damaged", "; ".join(problems))

@@ -1,0 +1,78 @@
+"""`tool-server doctor`: settings in force, where they come from, and whether the parts work."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from tool_server import __version__
+from tool_server.bootstrap import build, check_storage, try_sandbox
+from tool_server.cli.context import (
+    ExampleCommand,
+    data_dir_option,
+    json_option,
+    load_config,
+    print_json,
+    run_async,
+    translated,
+)
+from tool_server.cli.output import print_table
+from tool_server.config import Config, LoadedConfig
+from tool_server.errors import ToolServerError, Unavailable
+
+_PACKAGES = ("mcp", "starlette", "extism", "extism-sys", "jsonschema", "jsonschema-rs", "pydantic", "sqlalchemy")
+
+
+@click.command(cls=ExampleCommand, examples="tool-server doctor\ntool-server doctor --json")
+@data_dir_option
+@json_option
+@translated
+def doctor(data_dir: Path | None, as_json: bool) -> None:
+    """Show every setting in force and where it came from, then try storage and sandbox for real."""
+    loaded = load_config(data_dir)
+    settings = _settings(loaded)
+    checks = run_async(lambda: _checks(loaded.config))
+    failed = [name for name, (good, _) in checks.items() if not good]
+    if as_json:
+        print_json(
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "packages": {name: version(name) for name in _PACKAGES},
+                "settings": {name: {"value": value, "origin": origin} for name, value, origin in settings},
+                "checks": {name: {"ok": good, "detail": detail} for name, (good, detail) in checks.items()},
+            }
+        )
+    else:
+        click.echo(f"tool-server {__version__}, Python {platform.python_version()}, {platform.platform()}")
+        click.echo(", ".join(f"{name} {version(name)}" for name in _PACKAGES) + "\n")
+        print_table(("SETTING", "VALUE", "FROM"), settings, "")
+        click.echo("")
+        for name, (good, detail) in checks.items():
+            click.echo(f"{'ok  ' if good else 'FAIL'}  {name}: {detail}")
+    if failed:
+        raise Unavailable("unhealthy", f"not working: {', '.join(failed)}")
+
+
+def _settings(loaded: LoadedConfig) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = []
+    for name, value in loaded.config.model_dump(mode="json").items():
+        leaves = {f"{name}.{key}": leaf for key, leaf in value.items()} if isinstance(value, dict) else {name: value}
+        rows += [(leaf, str(shown), loaded.origins.get(leaf, "default")) for leaf, shown in leaves.items()]
+    return rows
+
+
+async def _checks(config: Config) -> dict[str, tuple[bool, str]]:
+    results: dict[str, tuple[bool, str]] = {"python": (sys.version_info >= (3, 11), platform.python_version())}
+    try:
+        async with build(config) as services:
+            problems, _ = await check_storage(services)
+            results["storage"] = (not problems, "; ".join(problems) or f"{config.data_dir} is clean")
+            results["sandbox"] = (True, await try_sandbox(services))
+    except ToolServerError as error:
+        results["sandbox" if "storage" in results else "storage"] = (False, error.message)
+    return results

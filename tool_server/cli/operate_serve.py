@@ -1,0 +1,73 @@
+"""`tool-server up` and `tool-server stdio`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tool_server.cli.context import (
+    ExampleCommand,
+    configure_logging,
+    data_dir_option,
+    load_config,
+    run_async,
+    translated,
+)
+
+
+@click.command(
+    cls=ExampleCommand,
+    examples="""
+    tool-server up
+    tool-server up --port 9000 --data-dir ./data
+    tool-server up --host 0.0.0.0        (needs a token: tool-server token create NAME --scope call)
+    """,
+)
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@data_dir_option
+@click.option("--no-bundled", is_flag=True, help="Do not install the plugins that ship with the server.")
+@click.option("--insecure", is_flag=True, help="Let everybody who can connect call the tools, without a token.")
+@click.option("--json", "as_json", is_flag=True, help="Announce the URLs as one JSON line.")
+@translated
+def up(
+    host: str | None, port: int | None, data_dir: Path | None, no_bundled: bool, insecure: bool, as_json: bool
+) -> None:
+    """Serve MCP and the registry over HTTP until Ctrl-C."""
+    from tool_server.cli.serve import announce_json, announce_text, serve
+
+    config = load_config(data_dir, host=host, port=port).config
+    configure_logging(config)
+    announce = announce_json if as_json else announce_text
+
+    async def main() -> None:
+        await serve(config, bundled=not no_bundled, insecure=insecure, announce=announce)
+
+    run_async(main)
+
+
+@click.command(
+    cls=ExampleCommand,
+    examples="""
+    tool-server stdio
+    tool-server stdio --data-dir ./data
+    """,
+)
+@data_dir_option
+@click.option("--no-bundled", is_flag=True, help="Do not install the plugins that ship with the server.")
+@translated
+def stdio(data_dir: Path | None, no_bundled: bool) -> None:
+    """Serve one MCP client over stdin and stdout.
+
+    The client starts this command itself; the log goes to stderr.
+    """
+    from tool_server.bootstrap import serve_stdio
+
+    config = load_config(data_dir).config
+    configure_logging(config)
+
+    async def main() -> None:
+        await serve_stdio(config, bundled=not no_bundled)
+
+    run_async(main)

@@ -1,0 +1,66 @@
+"""Tables and progress for people; nothing here runs under `--json`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tool_server.model.tool import Finding, Severity
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
+    """A table on stdout, or the sentence `empty` where there are no rows."""
+    rows = list(rows)
+    if not rows:
+        click.echo(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    # A pipe has no width: never cut what a program reads.
+    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table, soft_wrap=False)
+
+
+@contextmanager
+def working(message: str) -> Iterator[None]:
+    """A spinner on stderr while the block runs, when there is a terminal to see it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(message):
+        yield
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Warnings and notes on stderr, one a line."""
+    for finding in findings:
+        if finding.severity is Severity.REFUSE:
+            continue
+        place = f"{finding.tool}: " if finding.tool else ""
+        click.echo(f"{finding.severity}: {place}{finding.message} [{finding.rule}]", err=True)
+
+
+def short_time(moment: datetime) -> str:
+    """To the minute, in UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M")
+
+
+def size_text(size: int) -> str:
+    """Bytes for people: `213 B`, `4.4 MiB`."""
+    if size < 1024:
+        return f"{size} B"
+    return f"{size / 1024:.1f} KiB" if size < 1024**2 else f"{size / 1024**2:.1f} MiB"
+
+
+def _plain(cell: str) -> str:
+    return escape(cell)

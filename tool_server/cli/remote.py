@@ -1,0 +1,203 @@
+"""The commands' work over a server's REST API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from tool_server.cli.backend import Identity, InstalledPlugin, Offered, OfferedTool
+from tool_server.cli.credentials import Credentials
+from tool_server.errors import (
+    CallFailed,
+    Conflict,
+    Denied,
+    InvalidInput,
+    NotFound,
+    ToolServerError,
+    Unavailable,
+)
+from tool_server.inspection.manifest_files import PluginSource
+from tool_server.model.call import ToolResult
+from tool_server.model.caller import Scope, TokenRecord
+from tool_server.model.json_value import JsonObject
+from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
+from tool_server.model.tool import QuarantinedTool
+from tool_server.services.install import Installed
+from tool_server.services.publish import Published
+from tool_server.services.tokens import NewToken
+
+_KINDS: Mapping[str, type[ToolServerError]] = {
+    "invalid-input": InvalidInput,
+    "not-found": NotFound,
+    "conflict": Conflict,
+    "denied": Denied,
+    "call-failed": CallFailed,
+    "unavailable": Unavailable,
+}
+TIMEOUT = httpx.Timeout(150.0, connect=10.0)
+"""A publish may compile for two minutes."""
+
+
+@asynccontextmanager
+async def open_remote(credentials: Credentials) -> AsyncGenerator[RemoteBackend]:
+    """A backend for the server of a login."""
+    headers = {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
+    async with httpx.AsyncClient(base_url=credentials.url, headers=headers, timeout=TIMEOUT) as client:
+        yield RemoteBackend(client, credentials.url)
+
+
+class RemoteBackend:
+    """The REST API's methods, with its problems turned back into our errors."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def whoami(self) -> Identity:
+        found = await self._json("GET", "whoami")
+        return Identity(self._url, found["name"], tuple(found["scopes"]))
+
+    async def plugins(self, query: str) -> tuple[PluginSummary, ...]:
+        found: list[PluginSummary] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self._json("GET", "plugins", params={"q": query, "after": after})
+            found += [PluginSummary.model_validate(item) for item in page["items"]]
+            after = page["next"]
+        return tuple(found)
+
+    async def versions(self, plugin: str) -> tuple[VersionSummary, ...]:
+        found = await self._json("GET", f"plugins/{quote(plugin)}/versions")
+        return tuple(VersionSummary.model_validate(item) for item in found["items"])
+
+    async def release(self, plugin: str, requested: str) -> Release:
+        return _release(await self._json("GET", f"plugins/{quote(plugin)}", params={"version": requested}))
+
+    async def publish(self, source: PluginSource) -> Published:
+        manifest = source.manifest.model_dump_json(by_alias=True, exclude_unset=True)
+        found = await self._json(
+            "POST",
+            "plugins",
+            files={
+                "manifest": ("plugin.json", manifest.encode(), "application/json"),
+                "wasm": ("plugin.wasm", source.wasm, "application/wasm"),
+            },
+        )
+        return Published(_release(found["release"]), found["created"])
+
+    async def install(self, plugin: str, requested: str) -> Installed:
+        return _installed(await self._json("PUT", f"installations/{quote(plugin)}", json={"version": requested}))
+
+    async def update(self, plugin: str) -> Installed:
+        return _installed(await self._json("POST", f"installations/{quote(plugin)}/update"))
+
+    async def rollback(self, plugin: str) -> Installed:
+        return _installed(await self._json("POST", f"installations/{quote(plugin)}/rollback"))
+
+    async def uninstall(self, plugin: str) -> None:
+        await self._request("DELETE", f"installations/{quote(plugin)}")
+
+    async def installed(self) -> tuple[InstalledPlugin, ...]:
+        found = await self._json("GET", "installations")
+        return tuple(
+            InstalledPlugin(Installation.model_validate(item["installation"]), tuple(item["tools"]))
+            for item in found["items"]
+        )
+
+    async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
+        path = f"plugins/{quote(plugin)}/versions/{quote(version)}/yank"
+        if yanked:
+            return _release(await self._json("PUT", path, json={"reason": reason}))
+        return _release(await self._json("DELETE", path))
+
+    async def offered(self) -> Offered:
+        found = await self._json("GET", "tools")
+        tools = tuple(
+            OfferedTool(
+                name=item["name"],
+                plugin=item["plugin"],
+                version=item["version"],
+                title=item["title"],
+                description=item["description"],
+                input_schema=item["inputSchema"],
+                output_schema=item["outputSchema"],
+            )
+            for item in found["items"]
+        )
+        held = tuple(
+            (item["plugin"], QuarantinedTool(name=item["name"], rule=item["rule"], reason=item["reason"]))
+            for item in found["quarantined"]
+        )
+        return Offered(tools, held)
+
+    async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
+        found = await self._json("POST", f"tools/{quote(tool)}/call", json=arguments)
+        return ToolResult(
+            content=tuple(found["content"]),
+            structured=found.get("structuredContent"),
+            is_error=found["isError"],
+            meta=found.get("_meta"),
+        )
+
+    async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
+        seconds = None if lifetime is None else int(lifetime.total_seconds())
+        body = {"name": name, "scopes": [str(scope) for scope in scopes], "lifetime_seconds": seconds}
+        found = await self._json("POST", "tokens", json=body)
+        return NewToken(_token(found["token"]), found["secret"])
+
+    async def list_tokens(self) -> tuple[TokenRecord, ...]:
+        return tuple(_token(item) for item in (await self._json("GET", "tokens"))["items"])
+
+    async def revoke_token(self, name_or_id: str) -> TokenRecord:
+        return _token(await self._json("DELETE", f"tokens/{quote(name_or_id)}"))
+
+    async def _json(self, method: str, path: str, **request: Any) -> Any:
+        response = await self._request(method, path, **request)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise self._not_a_server() from error
+
+    async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            response = await self._client.request(method, f"/api/v1/{path}", **request)
+        except httpx.TimeoutException as error:
+            raise Unavailable("server_timeout", f"{self._url} did not answer in time: try again") from error
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                "server_unreachable",
+                f"{self._url} cannot be reached ({error}): is 'tool-server up' running there? "
+                "'extism-registry logout' goes back to the local data folder",
+            ) from error
+        if response.is_success:
+            return response
+        raise self._problem(response)
+
+    def _problem(self, response: httpx.Response) -> ToolServerError:
+        try:
+            body = response.json()
+            kind = _KINDS.get(body.get("kind"), Unavailable)
+            return kind(body["code"], body["detail"], body.get("data"))
+        except (ValueError, KeyError, AttributeError):
+            return self._not_a_server(f" (HTTP {response.status_code})")
+
+    def _not_a_server(self, detail: str = "") -> Unavailable:
+        return Unavailable("not_a_server", f"{self._url} does not answer as a tool-server{detail}: check the address")
+
+
+def _release(found: Mapping[str, Any]) -> Release:
+    return Release.model_validate({key: value for key, value in found.items() if key not in ("plugin", "version")})
+
+
+def _installed(found: Mapping[str, Any]) -> Installed:
+    return Installed(Installation.model_validate(found["installation"]), found["changed"])
+
+
+def _token(found: Mapping[str, Any]) -> TokenRecord:
+    # The server never sends the hash.
+    return TokenRecord.model_validate({**found, "secret_hash": ""})

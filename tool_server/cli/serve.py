@@ -1,0 +1,149 @@
+"""Running the server: sockets, signals, and what is printed when it is up."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import click
+import uvicorn
+
+from tool_server.bootstrap import Services, build, http_application, install_bundled
+from tool_server.config import Config
+from tool_server.errors import Denied, Unavailable
+from tool_server.model.caller import LOCAL
+
+SHUTDOWN_SECONDS = 5
+"""How long open requests may go on after a signal to stop."""
+
+logger = logging.getLogger(__name__)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind address is reachable from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Callable[[str, Services], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what is running, write the call log and return.
+
+    Raises:
+        Denied: `no_authentication`, a bind beyond loopback while there is no token and `insecure` was not given.
+        Unavailable: `address_in_use`, or storage cannot be opened.
+    """
+    listener = _bind(config.host, config.port)
+    with contextlib.closing(listener):
+        async with build(config) as services:
+            if not is_loopback(config.host) and not insecure:
+                await _require_token(config, services)
+            if bundled:
+                await install_bundled(services)
+            port = listener.getsockname()[1]
+            application = http_application(services, port=port, open_to_all=insecure)
+            server = _Server(
+                uvicorn.Config(
+                    application.app,
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    proxy_headers=False,
+                    lifespan="on",
+                    timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                )
+            )
+            async with anyio.create_task_group() as tasks:
+
+                def stop() -> None:
+                    application.mcp.close_subscriptions()
+                    server.should_exit = True
+
+                tasks.start_soon(_stop_on_signal, stop)
+                shown = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
+                announce(f"http://{f'[{shown}]' if ':' in shown else shown}:{port}", services)
+                await server.serve(sockets=[listener])
+                tasks.cancel_scope.cancel()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which raises the signal again before our resources are closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `_stop_on_signal`."""
+        yield
+
+
+async def _stop_on_signal(stop: Callable[[], Any]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for received in signals:
+            logger.info("stopping on %s", signal.Signals(received).name)
+            stop()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            "address_in_use",
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port (0 takes a free one)",
+        ) from error
+    return listener
+
+
+async def _require_token(config: Config, services: Services) -> None:
+    if any(token.revoked_at is None for token in await services.tokens.list_tokens(LOCAL)):
+        return
+    raise Denied(
+        "no_authentication",
+        f"{config.host} is reachable from other machines and there is no token yet: make one with 'tool-server token "
+        "create NAME --scope call', or give --insecure to let everybody call the tools",
+    )
+
+
+def banner(base_url: str, services: Services) -> str:
+    """What a person wants to know once the server is up."""
+    tools = len(services.catalog.current.entries)
+    return f"""
+  tool-server is up with {tools} tools.
+
+  MCP    {base_url}/mcp
+  Page   {base_url}/
+  API    {base_url}/api/openapi.json
+  Data   {services.config.data_dir}
+
+  Mastra (npm install @mastra/mcp @mastra/core):
+
+    import {{ MCPClient }} from '@mastra/mcp';
+    const mcp = new MCPClient({{ servers: {{ tools: {{ url: new URL('{base_url}/mcp') }} }} }});
+    const tools = await mcp.listTools();
+
+  Stop with Ctrl-C.
+"""
+
+
+def announce_text(base_url: str, services: Services) -> None:
+    """Print the banner."""
+    click.echo(banner(base_url, services))
+
+
+def announce_json(base_url: str, services: Services) -> None:
+    """Print one JSON line, for programs that start the server."""
+    facts = {"mcp_url": f"{base_url}/mcp", "url": base_url, "tools": len(services.catalog.current.entries)}
+    click.echo(json.dumps(facts))

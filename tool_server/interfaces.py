@@ -1,0 +1,230 @@
+"""The seams of the house: what services ask of storage, sandbox and clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from tool_server.errors import ToolServerError
+from tool_server.model.call import Call, CallRecord, GuestOutput
+from tool_server.model.caller import TokenRecord
+from tool_server.model.limits import Limits
+from tool_server.model.release import (
+    Installation,
+    InstalledRelease,
+    PluginSummary,
+    Program,
+    Release,
+    VersionSummary,
+)
+
+
+class Clock(Protocol):
+    """Time, so that expiry can be tested without waiting."""
+
+    def now(self) -> datetime:
+        """The current time, aware, in UTC."""
+        ...
+
+
+class PluginStore(Protocol):
+    """Plugins, their versions and this server's installations.
+
+    Every method raises `Unavailable` (`database_locked`, `disk_full`, `database_error`) when the database cannot
+    answer. Writes are one transaction each: after an error nothing has changed.
+    """
+
+    async def add_version(self, release: Release) -> bool:
+        """Store a new version and, with the first one, the plugin, owned by `release.publisher`.
+
+        Returns False when the same version with equal manifest and wasm digests is already there.
+
+        Raises:
+            Conflict: `version_exists`, the version is there with other bytes.
+            Denied: `not_owner`, the plugin belongs to another publisher.
+        """
+        ...
+
+    async def get_version(self, plugin: str, version: str) -> Release:
+        """One version.
+
+        Raises:
+            NotFound: `unknown_plugin` or `unknown_version`.
+        """
+        ...
+
+    async def list_versions(self, plugin: str) -> tuple[VersionSummary, ...]:
+        """All versions, newest first by semver, the yanked ones included.
+
+        Raises:
+            NotFound: `unknown_plugin`.
+        """
+        ...
+
+    async def list_plugins(self, query: str = "", limit: int = 100, after: str = "") -> tuple[PluginSummary, ...]:
+        """At most `limit` plugins by name, those after the name `after`; `query` is looked for in name,
+        description and keywords, without regard to case."""
+        ...
+
+    async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None = None) -> None:
+        """Hide a version from new resolution, or show it again.
+
+        Raises:
+            NotFound: `unknown_plugin` or `unknown_version`.
+        """
+        ...
+
+    async def put_installation(self, installation: Installation) -> None:
+        """Install or re-pin a plugin; advances the revision.
+
+        Raises:
+            NotFound: `unknown_version`.
+        """
+        ...
+
+    async def remove_installation(self, plugin: str) -> None:
+        """Uninstall; advances the revision.
+
+        Raises:
+            NotFound: `not_installed`.
+        """
+        ...
+
+    async def get_installation(self, plugin: str) -> Installation | None:
+        """The plugin's pin, or None."""
+        ...
+
+    async def list_installed(self) -> tuple[InstalledRelease, ...]:
+        """All installations with their versions, by plugin name."""
+        ...
+
+    async def revision(self) -> int:
+        """A number that grows with every change of an installation, also one made by another process."""
+        ...
+
+    async def referenced_digests(self) -> frozenset[str]:
+        """The wasm digests that some version points to."""
+        ...
+
+    async def check(self) -> tuple[str, ...]:
+        """Problems found in the database itself (integrity, schema version), as sentences; empty when clean."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Immutable bytes, named by their SHA-256 (64 hexadecimal characters)."""
+
+    async def put(self, data: bytes) -> str:
+        """Store and return the digest; a digest that is already there is left as it is.
+
+        Raises:
+            Unavailable: `disk_full` or `storage_error`.
+        """
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes, hashed again on the way.
+
+        Raises:
+            NotFound: `unknown_artifact`.
+            Unavailable: `corrupt_artifact` when the bytes do not have that digest any more, or `storage_error`.
+        """
+        ...
+
+    async def exists(self, digest: str) -> bool:
+        """Whether bytes of that digest are stored."""
+        ...
+
+    async def delete(self, digest: str) -> None:
+        """Remove; a missing digest is no error."""
+        ...
+
+    def digests(self) -> AsyncIterator[str]:
+        """All stored digests, in no order."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Bearer tokens, hashed."""
+
+    async def add(self, token: TokenRecord) -> None:
+        """Store.
+
+        Raises:
+            Conflict: `token_exists`, a live token has this name.
+        """
+        ...
+
+    async def get(self, token_id: str) -> TokenRecord | None:
+        """One token by its public part, or None."""
+        ...
+
+    async def list_tokens(self) -> tuple[TokenRecord, ...]:
+        """All tokens, newest first."""
+        ...
+
+    async def revoke(self, name_or_id: str, at: datetime) -> TokenRecord:
+        """Mark as revoked.
+
+        Raises:
+            NotFound: `unknown_token`.
+        """
+        ...
+
+
+class CallLog(Protocol):
+    """The record of calls, append only."""
+
+    async def append(self, records: Sequence[CallRecord]) -> None:
+        """Write a batch in one transaction.
+
+        Raises:
+            Unavailable: as for `PluginStore`.
+        """
+        ...
+
+    async def recent(self, limit: int = 100, *, tool: str | None = None) -> tuple[CallRecord, ...]:
+        """The newest records first."""
+        ...
+
+    async def count(self) -> int:
+        """How many records there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One export to run while a module is being inspected, such as `describe`."""
+
+    export: str
+    input: bytes = b""
+
+
+class Sandbox(Protocol):
+    """Where guests run. The server process itself never compiles, instantiates or validates one."""
+
+    async def inspect(
+        self, program: Program, wasm: bytes, probes: Sequence[Probe] = (), limits: Limits | None = None
+    ) -> tuple[bytes | ToolServerError, ...]:
+        """Compile in a disposable worker, filling the compile cache, then run the probes one after another.
+
+        Returns one entry for each probe: its output, or the typed error it ended in.
+
+        Raises:
+            InvalidInput: `invalid_wasm`, the engine refuses the module; `compile_limit`, compiling it took more
+                time or memory than a publish may.
+            Unavailable: no worker could be started.
+        """
+        ...
+
+    async def run(self, call: Call) -> GuestOutput:
+        """Run one call in a fresh instance. Cancelling the awaiting task stops the guest.
+
+        Raises:
+            CallFailed: see its codes.
+            InvalidInput: `input_too_large`.
+            Unavailable: `busy`, the queue is full; `shutting_down`.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""MCP: tools/list and tools/call on the SDK's low-level server."""

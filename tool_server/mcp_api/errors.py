@@ -1,0 +1,63 @@
+"""MCP's translation table: our error tree to what a client and its model see."""
+
+from __future__ import annotations
+
+import logging
+from uuid import uuid4
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.model.json_value import JsonObject
+
+ERROR_META_KEY = "tool-server/error"
+"""Where a failed result's `_meta` carries `{"kind", "code", "data"}` for programs; models read the text."""
+
+_ADVICE: dict[str, str] = {
+    "timeout": "Try a smaller input, or ask the operator to raise the plugin's time limit.",
+    "out_of_memory": "Try a smaller input, or ask the operator to raise the plugin's memory limit.",
+    "out_of_fuel": "Try a smaller input.",
+    "worker_lost": "Try once more; if it fails again, the plugin is broken.",
+    "bad_output": "The plugin is at fault, not the arguments: tell its author.",
+    "trap": "The plugin crashed on this input: try other arguments, and tell its author.",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def failed_result(error: Exception) -> types.CallToolResult:
+    """The `isError: true` result for a failed call; an unknown tool is raised as a protocol error instead.
+
+    Raises:
+        MCPError: -32602 for `NotFound`.
+    """
+    match error:
+        case NotFound():
+            raise MCPError(types.INVALID_PARAMS, error.message)
+        case InvalidInput():
+            return _result("invalid_input", error, error.message)
+        case CallFailed():
+            advice = _ADVICE.get(error.code)
+            return _result("call_failed", error, f"{error.message} {advice}" if advice else error.message)
+        case Denied():
+            return _result("denied", error, error.message)
+        case Unavailable():
+            return _result("unavailable", error, error.message)
+        case _:
+            return _internal(error)
+
+
+def _result(kind: str, error: ToolServerError, text: str) -> types.CallToolResult:
+    meta: JsonObject = {"kind": kind, "code": error.code, "data": error.data}
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True, _meta={ERROR_META_KEY: meta})
+
+
+def _internal(error: Exception) -> types.CallToolResult:
+    log_id = uuid4().hex[:12]
+    logger.error("internal error %s", log_id, exc_info=error)
+    return types.CallToolResult(
+        content=[types.TextContent(text=f"internal error: the server's log has the details under {log_id}")],
+        is_error=True,
+        _meta={ERROR_META_KEY: {"kind": "internal", "code": "internal_error", "data": {"log_id": log_id}}},
+    )

@@ -1,0 +1,94 @@
+"""The MCP server on the SDK's low-level Server: handlers, capabilities, change notices, both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server import ServerRequestContext
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.session import ServerSession
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp
+
+from tool_server.mcp_api.tools import Invoke, ToolHandlers
+from tool_server.model.catalog import Catalog
+
+INSTRUCTIONS = (
+    "Each tool runs in a sandbox. Arguments are checked against the tool's schema; when a call is refused, the "
+    "message names the path, what was expected and what was got, so correct the arguments and call again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What the Streamable HTTP endpoint accepts."""
+
+    allowed_hosts: Sequence[str]
+    """Host header values; `name:*` takes any port."""
+    allowed_origins: Sequence[str]
+    max_body_bytes: int
+
+
+class McpServer:
+    """One MCP server for all clients of this process."""
+
+    def __init__(self, catalog: Callable[[], Catalog], invoke: Invoke, version: str) -> None:
+        handlers = ToolHandlers(catalog, invoke)
+        self._bus = InMemorySubscriptionBus()
+        self._listen = ListenHandler(self._bus)
+        self._handshake_session: ServerSession | None = None
+        self._server: Server[Any] = Server(
+            "tool-server",
+            version=version,
+            title="tool-server",
+            instructions=INSTRUCTIONS,
+            cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+            on_list_tools=handlers.list_tools,
+            on_call_tool=handlers.call_tool,
+            on_subscriptions_listen=self._listen,
+            get_tool_input_schema=handlers.input_schema,
+        )
+
+    async def tools_changed(self) -> None:
+        """Tell every client that listens that the list of tools is another one now."""
+        await self._bus.publish(ToolsListChanged())
+        if self._handshake_session is not None:
+            await self._handshake_session.send_tool_list_changed()
+
+    def http_app(self, settings: HttpSettings) -> ASGIApp:
+        """The Streamable HTTP endpoint at `/mcp`, both eras, without sessions. Its lifespan must be entered."""
+        return self._server.streamable_http_app(
+            stateless_http=True,
+            max_request_body_size=settings.max_body_bytes,
+            transport_security=TransportSecuritySettings(
+                allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
+            ),
+        )
+
+    def close_subscriptions(self) -> None:
+        """End every open `subscriptions/listen` stream gracefully."""
+        self._listen.close()
+
+    async def serve_stdio(self) -> None:
+        """Serve one client over this process's stdin and stdout until it closes them."""
+        self._server.middleware.append(self._remember_handshake_session)
+        options = self._server.create_initialization_options(NotificationOptions(tools_changed=True))
+        async with stdio_server() as (read_stream, write_stream):
+            try:
+                await self._server.run(read_stream, write_stream, options)
+            finally:
+                self._handshake_session = None
+
+    async def _remember_handshake_session(
+        self, context: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        result = await call_next(context)
+        if context.method == "notifications/initialized":
+            self._handshake_session = context.session
+        return result

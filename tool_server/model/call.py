@@ -1,0 +1,102 @@
+"""One invocation: what goes to the sandbox, what comes back, and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from tool_server.model.json_value import JsonObject
+from tool_server.model.limits import Limits
+from tool_server.model.permission import Permissions
+from tool_server.model.release import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything the sandbox needs; nothing below `services.invoke` looks anything up.
+
+    `config` holds the values of Extism's `config_get`, already cut down to the effective permission.
+    """
+
+    id: str
+    tool: str
+    plugin: str
+    caller: str
+    program: Program
+    permissions: Permissions
+    limits: Limits
+    export: str
+    input: bytes
+    config: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a call's time went, microseconds."""
+
+    queue_us: int = 0
+    """Waiting for a free worker."""
+    instantiate_us: int = 0
+    """Loading (at the first call) and making the instance."""
+    run_us: int = 0
+    """In the guest and its host calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestOutput:
+    """The bytes an export left on the Extism output."""
+
+    data: bytes
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What an MCP client gets, in MCP's own JSON shapes.
+
+    `content` items are content blocks as on the wire; `structured` is present for tools with an output schema.
+    """
+
+    content: tuple[JsonObject, ...]
+    structured: JsonObject | None = None
+    is_error: bool = False
+    meta: JsonObject | None = None
+
+
+class Outcome(StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    TOOL_ERROR = "tool_error"
+    """The tool itself answered with `isError`."""
+    INVALID_ARGUMENTS = "invalid_arguments"
+    DENIED = "denied"
+    FAILED = "failed"
+    """A `CallFailed`; the record's `error` holds its code."""
+    UNAVAILABLE = "unavailable"
+    CANCELLED = "cancelled"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One row of the call log. Hashes and sizes, never the values themselves."""
+
+    id: str
+    started_at: datetime
+    caller: str
+    tool: str
+    plugin: str
+    version: str
+    digest: str
+    arguments_hash: str
+    arguments_bytes: int
+    result_hash: str | None
+    result_bytes: int | None
+    outcome: Outcome
+    error: str | None
+    """The error's code, where there is one."""
+    timings: Timings
+    total_us: int

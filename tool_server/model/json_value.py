@@ -1,0 +1,111 @@
+"""JSON values: their types, strict parsing and one canonical spelling for digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import NoReturn, cast
+
+import orjson
+from pydantic import JsonValue
+
+from tool_server.errors import InvalidInput
+
+_TYPE_NAMES: dict[type, str] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+}
+
+JsonObject = dict[str, JsonValue]
+
+__all__ = ["JsonObject", "JsonValue", "canonical_json", "json_type", "parse_json", "sha256_hex"]
+
+MAX_DEPTH = 128
+
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+def json_type(value: object) -> str:
+    """The JSON Schema type name of a Python value (`"null"` for None)."""
+    return _TYPE_NAMES.get(type(value), "null" if value is None else type(value).__name__)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidInput("invalid_json", f"{name} is not JSON: use null, a number or a string")
+
+
+def _check_depth(text: str, max_depth: int, what: str) -> None:
+    # Counted on the text before parsing, since the C parser and every later walk recurse on nesting.
+    depth = 0
+    for token in _STRINGS_AND_BRACKETS.finditer(text):
+        match token.group()[0]:
+            case "[" | "{":
+                depth += 1
+                if depth > max_depth:
+                    raise InvalidInput("invalid_json", f"{what} is nested deeper than {max_depth} levels")
+            case "]" | "}":
+                depth -= 1
+            case _:
+                pass
+
+
+def parse_json(raw: bytes | str, *, what: str = "the text", max_depth: int = MAX_DEPTH) -> JsonValue:
+    """Parse strict JSON: UTF-8, no NaN or Infinity, no duplicate keys, nesting bounded.
+
+    Args:
+        raw: the text or its UTF-8 bytes.
+        what: how error messages name the text, such as `"plugin.json"`.
+        max_depth: how many arrays and objects may enclose one another.
+
+    Raises:
+        InvalidInput: `invalid_json`, with the line and column where the text breaks off.
+    """
+    try:
+        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+    except UnicodeDecodeError as error:
+        raise InvalidInput("invalid_json", f"{what} is not UTF-8: byte {error.start}") from error
+    if text.count("[") + text.count("{") > max_depth:
+        _check_depth(text, max_depth, what)
+    try:
+        return cast(
+            JsonValue,
+            json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates),
+        )
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            "invalid_json",
+            f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            {"line": error.lineno, "column": error.colno},
+        ) from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise InvalidInput("invalid_json", f"{what} holds a number with too many digits") from error
+
+
+def _object_without_duplicates(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InvalidInput("invalid_json", f"the key {json.dumps(key)} stands twice in one object")
+            seen.add(key)
+    return result
+
+
+def canonical_json(value: JsonValue) -> bytes:
+    """One spelling for equal values: sorted keys, no blanks, UTF-8. Meant for digests, not for people."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):  # integers beyond 64 bits, lone surrogates, very deep nesting
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "surrogatepass")
+
+
+def sha256_hex(data: bytes) -> str:
+    """Lower-case hexadecimal SHA-256 of `data`, 64 characters."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,81 @@
+"""plugin.json in its canonical form. Other spellings are rewritten to it by `inspection.manifest_forms`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tool_server.model.json_value import JsonObject
+from tool_server.model.names import check_plugin_name
+from tool_server.model.permission import Permissions
+from tool_server.model.tool import ToolAnnotations, ToolExample
+from tool_server.model.versions import check_range, check_version
+
+ShortText = Annotated[str, Field(max_length=1_000)]
+PluginName = Annotated[str, AfterValidator(check_plugin_name)]
+Version = Annotated[str, AfterValidator(check_version)]
+VersionRange = Annotated[str, AfterValidator(check_range)]
+
+
+class ManifestTool(BaseModel):
+    """One entry of `tools`; `input` and `output` are JSON Schemas with every file `$ref` already inlined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ShortText | None = None
+    description: Annotated[str, Field(max_length=20_000)] = ""
+    input: JsonObject | None = None
+    output: JsonObject | None = None
+    annotations: ToolAnnotations = ToolAnnotations()
+    examples: Annotated[tuple[ToolExample, ...], Field(max_length=100)] = ()
+    returns: Literal["json", "text", "content"] | None = None
+    """What the export writes: by default `json` with an output schema, else `text`. `content` is an MCP result."""
+
+
+class ManifestLimits(BaseModel):
+    """`limits` as authors write it: sizes such as `"64MiB"`, durations such as `"5s"`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory: str | int | None = None
+    timeout: str | int | None = None
+    output: str | int | None = None
+    input: str | int | None = None
+    fuel: Annotated[int, Field(ge=1)] | None = None
+
+
+class ManifestBuild(BaseModel):
+    """How `extism-registry build` makes the wasm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: ShortText
+    entry: ShortText | None = None
+
+
+class Manifest(BaseModel):
+    """What the author declares about one version of a plugin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_uri: Annotated[str | None, Field(alias="$schema", max_length=1_000)] = None
+    name: PluginName
+    version: Version
+    description: Annotated[str, Field(max_length=5_000)] = ""
+    author: ShortText | None = None
+    license: ShortText | None = None
+    repository: ShortText | None = None
+    homepage: ShortText | None = None
+    keywords: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], Field(max_length=50)] = ()
+    wasm: ShortText = "plugin.wasm"
+    """Path of the module, relative to plugin.json and inside its folder."""
+    tools: Annotated[dict[str, ManifestTool] | None, Field(max_length=1_000)] = None
+    xtp: JsonObject | None = None
+    """An XTP schema (`version: v1-draft`), inlined."""
+    dependencies: dict[PluginName, VersionRange] = Field(default_factory=dict)
+    permissions: Permissions = Permissions()
+    limits: ManifestLimits = ManifestLimits()
+    build: ManifestBuild | None = None
+    mastra: JsonObject | None = None
+    """Display data of the Mastra ecosystem, carried unchanged."""

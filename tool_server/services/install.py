@@ -1,0 +1,142 @@
+"""Installing: pin a plugin to a version, move the pin, take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tool_server.errors import Conflict, NotFound
+from tool_server.interfaces import Clock, PluginStore
+from tool_server.model.caller import Caller, Scope
+from tool_server.model.names import check_plugin_name
+from tool_server.model.permission import Permissions
+from tool_server.model.release import Installation, VersionSummary
+from tool_server.model.versions import best_match, check_range
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An installation after a command; `changed` is False when the pin was there already."""
+
+    installation: Installation
+    changed: bool
+
+
+class InstallService:
+    """Pins. `on_change` is awaited after every change, so that this process offers the new tools at once."""
+
+    def __init__(self, plugins: PluginStore, clock: Clock, on_change: Callable[[], Awaitable[None]]) -> None:
+        self._plugins = plugins
+        self._clock = clock
+        self._on_change = on_change
+
+    async def install(
+        self, plugin: str, requested: str, caller: Caller, granted: Permissions | None = None
+    ) -> Installed:
+        """Pin `plugin` to the newest version that the range `requested` takes (empty: the newest release).
+
+        A yanked version is taken only when the range names it exactly. `granted` replaces the stored grant.
+
+        Raises:
+            Denied: `missing_scope`.
+            InvalidInput: `invalid_name` or `invalid_range`.
+            NotFound: `unknown_plugin`, or `no_matching_version` with the versions there are.
+        """
+        caller.require(Scope.ADMIN)
+        check_plugin_name(plugin)
+        check_range(requested)
+        version = _resolve(plugin, requested, await self._plugins.list_versions(plugin))
+        return await self._pin(plugin, version, requested, granted)
+
+    async def update(self, plugin: str, caller: Caller) -> Installed:
+        """Resolve the range of an installation again and move its pin to the newest version in it.
+
+        Raises:
+            Denied: `missing_scope`.
+            NotFound: `not_installed` or `no_matching_version`.
+        """
+        caller.require(Scope.ADMIN)
+        current = await self._installed(plugin)
+        version = _resolve(plugin, current.requested, await self._plugins.list_versions(plugin))
+        return await self._pin(plugin, version, current.requested, None)
+
+    async def rollback(self, plugin: str, caller: Caller) -> Installed:
+        """Return to the version that was pinned before; a second rollback undoes the first.
+
+        Raises:
+            Denied: `missing_scope`.
+            NotFound: `not_installed`.
+            Conflict: `no_previous_version`.
+        """
+        caller.require(Scope.ADMIN)
+        current = await self._installed(plugin)
+        if current.previous is None:
+            raise Conflict(
+                "no_previous_version",
+                f"{plugin} was never pinned to another version than {current.version}: "
+                f"choose one with 'extism-registry install {plugin}@VERSION'",
+            )
+        return await self._pin(plugin, current.previous, current.requested, None)
+
+    async def uninstall(self, plugin: str, caller: Caller) -> None:
+        """Take the plugin's tools away; its versions stay in the registry.
+
+        Raises:
+            Denied: `missing_scope`.
+            NotFound: `not_installed`.
+        """
+        caller.require(Scope.ADMIN)
+        await self._plugins.remove_installation(check_plugin_name(plugin))
+        await self._on_change()
+
+    async def _installed(self, plugin: str) -> Installation:
+        installation = await self._plugins.get_installation(check_plugin_name(plugin))
+        if installation is None:
+            raise NotFound(
+                "not_installed",
+                f"{plugin} is not installed: run 'extism-registry install {plugin}'",
+                {"plugin": plugin},
+            )
+        return installation
+
+    async def _pin(self, plugin: str, version: str, requested: str, granted: Permissions | None) -> Installed:
+        current = await self._plugins.get_installation(plugin)
+        if current is None:
+            wanted = Installation(
+                plugin=plugin,
+                version=version,
+                requested=requested,
+                granted=granted or Permissions(),
+                installed_at=self._clock.now(),
+            )
+        else:
+            moved = current.version != version
+            wanted = current.model_copy(
+                update={
+                    "version": version,
+                    "requested": requested,
+                    "previous": current.version if moved else current.previous,
+                    "granted": current.granted if granted is None else granted,
+                    "installed_at": self._clock.now() if moved else current.installed_at,
+                }
+            )
+        if wanted == current:
+            return Installed(wanted, changed=False)
+        await self._plugins.put_installation(wanted)
+        await self._on_change()
+        return Installed(wanted, changed=True)
+
+
+def _resolve(plugin: str, requested: str, versions: tuple[VersionSummary, ...]) -> str:
+    if any(version.version == requested for version in versions):
+        return requested
+    offered = [version.version for version in versions if not version.yanked]
+    match = best_match(offered, requested)
+    if match is None:
+        shown = ", ".join(offered[:8]) or "none that is not yanked"
+        raise NotFound(
+            "no_matching_version",
+            f"no version of {plugin} fits {requested or 'latest'!r}; there are: {shown}",
+            {"plugin": plugin, "requested": requested, "versions": offered[:50]},
+        )
+    return match

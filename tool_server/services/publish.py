@@ -1,0 +1,170 @@
+"""Publishing: inspect, describe in the sandbox, lint, store. Blob first, row second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio.to_thread
+
+from tool_server.errors import InvalidInput, NotFound
+from tool_server.inspection import lint, servlets
+from tool_server.inspection.manifest_forms import resolve_limits
+from tool_server.inspection.tools import DerivedTools, derive_tools
+from tool_server.inspection.wasm import describes_itself, host_imports, needs_wasi, parse_module
+from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox
+from tool_server.model.caller import Caller, Scope
+from tool_server.model.json_value import canonical_json, sha256_hex
+from tool_server.model.limits import Limits
+from tool_server.model.manifest import Manifest
+from tool_server.model.release import Program, Release
+from tool_server.model.tool import Finding, QuarantinedTool, Severity, ToolDefinition, TypeSource
+
+
+@dataclass(frozen=True, slots=True)
+class PublishLimits:
+    """The operator's bounds on what may be published."""
+
+    wasm_bytes: int
+    defaults: Limits
+    ceiling: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The stored version; `created` is False when the very same bytes were there before."""
+
+    release: Release
+    created: bool
+
+
+class PublishService:
+    """Turns a manifest and wasm bytes into an immutable version."""
+
+    def __init__(
+        self, plugins: PluginStore, artifacts: ArtifactStore, sandbox: Sandbox, clock: Clock, limits: PublishLimits
+    ) -> None:
+        self._plugins = plugins
+        self._artifacts = artifacts
+        self._sandbox = sandbox
+        self._clock = clock
+        self._limits = limits
+
+    async def publish(
+        self, manifest: Manifest, wasm: bytes, caller: Caller, findings: Sequence[Finding] = ()
+    ) -> Published:
+        """Inspect and store one version.
+
+        Args:
+            manifest: canonical, with every file `$ref` inlined.
+            wasm: the module's bytes.
+            caller: becomes the plugin's owner with the first version.
+            findings: remarks made while the manifest was read; stored with the version.
+
+        Raises:
+            Denied: `missing_scope` or `not_owner`.
+            InvalidInput: the module is no plugin, a limit is out of bounds, or lint refuses (`lint`, with all
+                findings in `data`).
+            Conflict: `version_exists`.
+            Unavailable: storage or sandbox cannot answer.
+        """
+        caller.require(Scope.PUBLISH)
+        existing = await self._same_version(manifest, wasm)
+        if existing is not None:
+            await self._plugins.add_version(existing.model_copy(update={"publisher": caller.name}))
+            return Published(existing, created=False)
+        release = await examine(manifest, wasm, self._sandbox, self._limits, self._clock, caller.name, findings)
+        await self._artifacts.put(wasm)
+        created = await self._plugins.add_version(release)
+        return Published(release, created)
+
+    async def _same_version(self, manifest: Manifest, wasm: bytes) -> Release | None:
+        # Equal bytes were compiled, described and linted before: nothing is worth doing again.
+        try:
+            stored = await self._plugins.get_version(manifest.name, manifest.version)
+        except NotFound:
+            return None
+        digest = await anyio.to_thread.run_sync(lambda: sha256_hex(wasm))
+        same = stored.manifest_digest == _manifest_digest(manifest) and stored.program.digest == digest
+        return stored if same and await self._artifacts.exists(digest) else None
+
+
+async def examine(
+    manifest: Manifest,
+    wasm: bytes,
+    sandbox: Sandbox,
+    limits: PublishLimits,
+    clock: Clock,
+    publisher: str,
+    findings: Sequence[Finding] = (),
+) -> Release:
+    """All of a publish but the storing: parse, compile and describe in the sandbox, derive the tools, lint them.
+
+    Raises:
+        InvalidInput: the module is no plugin, a limit is out of bounds, or lint refuses (`lint`, with all findings
+            in `data`).
+        Unavailable: the sandbox cannot answer.
+    """
+    resolve_limits(manifest, limits.defaults, limits.ceiling)
+    module = await anyio.to_thread.run_sync(lambda: parse_module(wasm, max_size=limits.wasm_bytes))
+    program = Program(digest=module.digest, size=module.size, wasi=needs_wasi(module), imports=host_imports(module))
+    abi = describes_itself(module)
+    described = await sandbox.inspect(program, wasm, () if abi is None else servlets.probes(abi), limits.defaults)
+    derived = await anyio.to_thread.run_sync(
+        lambda: _linted(manifest.name, derive_tools(manifest, module, described, abi))
+    )
+    if not derived.tools and not derived.quarantined:
+        raise InvalidInput(
+            "no_tools",
+            f"{manifest.name} {manifest.version} offers no tool: export a function of type () -> i32, or declare "
+            'one under "tools" in plugin.json',
+        )
+    return Release(
+        manifest=manifest,
+        manifest_digest=_manifest_digest(manifest),
+        program=program,
+        abi=derived.abi,
+        tools=derived.tools,
+        quarantined=derived.quarantined,
+        findings=(*findings, *derived.findings),
+        publisher=publisher,
+        published_at=clock.now(),
+    )
+
+
+def _manifest_digest(manifest: Manifest) -> str:
+    return sha256_hex(canonical_json(manifest.model_dump(mode="json", by_alias=True)))
+
+
+def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
+    """Refuse what the author can mend; quarantine what came from the plugin's own description or a bare export."""
+    findings = [finding for tool in derived.tools for finding in lint.lint_tool(plugin, tool)]
+    findings += lint.lint_tools(plugin, derived.tools)
+    refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
+    declared = {tool.name for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)}
+    blocking = [finding for finding in refused if finding.tool is None or finding.tool in declared]
+    if blocking:
+        raise InvalidInput(
+            "lint",
+            "; ".join(_sentence(finding) for finding in blocking[:5])
+            + (f"; and {len(blocking) - 5} more" if len(blocking) > 5 else ""),
+            {"findings": [finding.model_dump(mode="json") for finding in blocking]},
+        )
+    bad = {finding.tool: finding for finding in reversed(refused) if finding.tool is not None}
+    kept: list[ToolDefinition] = [tool for tool in derived.tools if tool.name not in bad]
+    quarantined = [
+        QuarantinedTool(name=name, rule=finding.rule, reason=finding.message) for name, finding in sorted(bad.items())
+    ]
+    return DerivedTools(
+        tools=tuple(kept),
+        quarantined=(*derived.quarantined, *quarantined),
+        findings=(*derived.findings, *findings),
+        abi=derived.abi,
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    place = "" if finding.tool is None else f"tool {finding.tool!r}"
+    if finding.path:
+        place += f" at {finding.path}"
+    return f"{place}: {finding.message} [{finding.rule}]" if place else f"{finding.message} [{finding.rule}]"
