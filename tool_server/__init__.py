@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tool_server.version import VERSION
+
 if TYPE_CHECKING:
     from tool_server.embedding import LoadedPlugin, ToolServer, load_plugin
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["LoadedPlugin", "ToolServer", "__version__", "load_plugin"]
 

@@ -11,18 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.to_thread
 
-from tool_server import __version__
+from tool_server.background import background
 from tool_server.config import Config
 from tool_server.errors import Conflict, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
-from tool_server.interfaces import ArtifactStore, CallLog, PluginStore, Probe
+from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
+from tool_server.model.call import Probe
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.json_value import sha256_hex
 from tool_server.model.release import Program
 from tool_server.sandbox.pool import WorkerPool
+from tool_server.sandbox.settings import PoolSettings
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
 from tool_server.services.install import InstallService
@@ -30,6 +31,7 @@ from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
 from tool_server.services.tokens import TokenService
+from tool_server.version import VERSION
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -95,7 +97,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
         Unavailable: the data folder, database or artifact store cannot be opened.
     """
     from tool_server.storage.artifacts import open_artifacts
-    from tool_server.storage.call_log import SqlCallLog
+    from tool_server.storage.calls import SqlCallLog
     from tool_server.storage.database import open_database
     from tool_server.storage.plugins import SqlPluginStore
     from tool_server.storage.tokens import SqlTokenStore
@@ -136,16 +138,14 @@ def publish_limits(config: Config) -> PublishLimits:
 
 def open_pool(config: Config, read_artifact: Callable[[str], Awaitable[bytes]]) -> WorkerPool:
     """The worker pool, an async context manager; no process starts before the first call."""
-    return WorkerPool(config, read_artifact)
+    return WorkerPool(PoolSettings.from_config(config), read_artifact)
 
 
 @asynccontextmanager
 async def watching(services: Services) -> AsyncGenerator[None]:
     """Keep the catalogue in step with what other processes install, while the block runs."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(services.catalog.watch)
+    async with background(services.catalog.watch):
         yield
-        tasks.cancel_scope.cancel()
 
 
 def _refresher(catalog: CatalogService) -> Callable[[], Awaitable[None]]:
@@ -179,7 +179,7 @@ async def install_bundled(services: Services) -> None:
             continue
         if published.created:
             await services.install.install(published.release.plugin, "", PUBLISHER_OF_BUNDLED)
-    _bundled_marker(services.config).write_text(__version__, encoding="utf-8")
+    _bundled_marker(services.config).write_text(VERSION, encoding="utf-8")
 
 
 def _bundled_marker(config: Config) -> Path:
@@ -189,7 +189,7 @@ def _bundled_marker(config: Config) -> Path:
 def bundled_is_current(config: Config) -> bool:
     """Whether this product version's bundled plugins were installed into the data folder before."""
     marker = _bundled_marker(config)
-    return marker.is_file() and marker.read_text(encoding="utf-8") == __version__
+    return marker.is_file() and marker.read_text(encoding="utf-8") == VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     from tool_server.mcp_api.server import HttpSettings, McpServer
 
     config = services.config
-    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, __version__)
+    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
     services.catalog.subscribe(mcp.tools_changed)
     names = ("127.0.0.1", "localhost", "[::1]", config.host)
     hosts = tuple(f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in ("", ":*")) + config.allowed_hosts
@@ -228,7 +228,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             tokens=services.tokens,
             call_log=services.call_log,
             ready=services.plugins.revision,
-            version=__version__,
+            version=VERSION,
             wasm_bytes=config.limits.wasm,
             body_bytes=config.limits.input,
         ),
@@ -253,7 +253,7 @@ async def serve_stdio(config: Config, *, bundled: bool) -> None:
     async with build(config) as services:
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
-        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, __version__)
+        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
         services.catalog.subscribe(mcp.tools_changed)
         async with watching(services):
             await mcp.serve_stdio()

@@ -143,7 +143,7 @@ class LoadedConfig:
         origins: dict[str, str] = {}
         path = _config_file(environment, overrides or {})
         if path is not None:
-            _take(given, origins, _flatten(_read_toml(path)), str(path))
+            _take(given, origins, flatten(_read_toml(path)), str(path))
         from_environment = {
             name.removeprefix(PREFIX).lower().replace("__", "."): value
             for name, value in environment.items()
@@ -158,7 +158,7 @@ class LoadedConfig:
         return cls(_validated(given, origins), origins)
 
 
-_NOT_SETTINGS = frozenset({f"{PREFIX}CONFIG", f"{PREFIX}TOKEN", f"{PREFIX}URL"})
+_NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "DEBUG", "TOKEN", "URL"))
 
 
 def _config_file(environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Path | None:
@@ -182,11 +182,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InvalidInput("invalid_config", f"{path} is not TOML: {error}") from error
 
 
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted names: `{"limits": {"queue": 7}}` is `{"limits.queue": 7}`."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{key}."))  # pyright: ignore[reportUnknownArgumentType]
+            flat.update(flatten(value, f"{prefix}{key}."))  # pyright: ignore[reportUnknownArgumentType]
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from tool_server.errors import ToolServerError
-from tool_server.model.call import Call, CallRecord, GuestOutput
+from tool_server.model.call import Call, CallRecord, GuestOutput, Probe
 from tool_server.model.caller import TokenRecord
 from tool_server.model.limits import Limits
 from tool_server.model.release import (
@@ -192,14 +191,6 @@ class CallLog(Protocol):
     async def count(self) -> int:
         """How many records there are."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One export to run while a module is being inspected, such as `describe`."""
-
-    export: str
-    input: bytes = b""
 
 
 class Sandbox(Protocol):

@@ -9,8 +9,9 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 import anyio
@@ -77,17 +78,13 @@ def configure_logging(config: Config) -> None:
     logging.basicConfig(
         level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for noisy in ("mcp", "httpx", "httpcore", "uvicorn.access"):
+    for noisy in ("mcp", "httpx", "httpcore", "uvicorn", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def run_async(main: Callable[[], Awaitable[T]]) -> T:
     """Run `main` on asyncio, with uvloop where it is installed."""
-    try:
-        import uvloop  # noqa: F401
-    except ImportError:
-        return anyio.run(main)
-    return anyio.run(main, backend_options={"use_uvloop": True})
+    return anyio.run(main, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
 def print_json(value: object) -> None:
@@ -114,10 +111,13 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def fail(error: BaseException) -> Any:
+def fail(error: BaseException) -> NoReturn:
     """Print what went wrong and leave with the exit code of its class."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if len(group.exceptions) != 1:
+            break
+        error = group.exceptions[0]
     as_json = "--json" in sys.argv
     if isinstance(error, ToolServerError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), EXIT_INTERNAL)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tool_server import __version__
+from tool_server.version import VERSION
 
 _COMMANDS = {
     "up": ("tool_server.cli.operate_serve", "up", "Serve MCP and the registry over HTTP."),
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="tool-server")
+@click.version_option(VERSION, prog_name="tool-server")
 def main(**_: Any) -> None:
     """Run and operate an agent tool server.
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from tool_server import __version__
 from tool_server.bootstrap import build, check_storage, try_sandbox
 from tool_server.cli.context import (
     ExampleCommand,
@@ -21,8 +20,9 @@ from tool_server.cli.context import (
     translated,
 )
 from tool_server.cli.output import print_table
-from tool_server.config import Config, LoadedConfig
+from tool_server.config import Config, LoadedConfig, flatten
 from tool_server.errors import ToolServerError, Unavailable
+from tool_server.version import VERSION
 
 _PACKAGES = ("mcp", "starlette", "extism", "extism-sys", "jsonschema", "jsonschema-rs", "pydantic", "sqlalchemy")
 
@@ -40,7 +40,7 @@ def doctor(data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "version": __version__,
+                "version": VERSION,
                 "python": platform.python_version(),
                 "packages": {name: version(name) for name in _PACKAGES},
                 "settings": {name: {"value": value, "origin": origin} for name, value, origin in settings},
@@ -48,7 +48,7 @@ def doctor(data_dir: Path | None, as_json: bool) -> None:
             }
         )
     else:
-        click.echo(f"tool-server {__version__}, Python {platform.python_version()}, {platform.platform()}")
+        click.echo(f"tool-server {VERSION}, Python {platform.python_version()}, {platform.platform()}")
         click.echo(", ".join(f"{name} {version(name)}" for name in _PACKAGES) + "\n")
         print_table(("SETTING", "VALUE", "FROM"), settings, "")
         click.echo("")
@@ -59,11 +59,8 @@ def doctor(data_dir: Path | None, as_json: bool) -> None:
 
 
 def _settings(loaded: LoadedConfig) -> list[tuple[str, str, str]]:
-    rows: list[tuple[str, str, str]] = []
-    for name, value in loaded.config.model_dump(mode="json").items():
-        leaves = {f"{name}.{key}": leaf for key, leaf in value.items()} if isinstance(value, dict) else {name: value}
-        rows += [(leaf, str(shown), loaded.origins.get(leaf, "default")) for leaf, shown in leaves.items()]
-    return rows
+    values = flatten(loaded.config.model_dump(mode="json"))
+    return [(name, str(value), loaded.origins.get(name, "default")) for name, value in values.items()]
 
 
 async def _checks(config: Config) -> dict[str, tuple[bool, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -31,7 +31,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
 
 
 @contextmanager
-def working(message: str) -> Iterator[None]:
+def working(message: str) -> Generator[None]:
     """A spinner on stderr while the block runs, when there is a terminal to see it."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -10,9 +10,16 @@ from typing import TypeVar
 
 import click
 
-from tool_server import __version__
 from tool_server.cli.backend import Backend, Identity, open_backend
-from tool_server.cli.context import ExampleCommand, data_dir_option, json_option, print_json, run_async, translated
+from tool_server.cli.context import (
+    ExampleCommand,
+    data_dir_option,
+    json_option,
+    load_config,
+    print_json,
+    run_async,
+    translated,
+)
 from tool_server.cli.credentials import (
     Credentials,
     check_url,
@@ -26,12 +33,13 @@ from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.model.names import tool_name
 from tool_server.model.release import Release
 from tool_server.services.install import Installed
+from tool_server.version import VERSION
 
 T = TypeVar("T")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="extism-registry")
+@click.version_option(VERSION, prog_name="extism-registry")
 def main() -> None:
     """Publish Extism plugins and install them as tools.
 
@@ -116,7 +124,7 @@ def whoami(data_dir: Path | None, as_json: bool) -> None:
 @translated
 def publish(path: Path, data_dir: Path | None, as_json: bool) -> None:
     """Publish the plugin described by PATH, a plugin.json or its folder."""
-    source = load_plugin_folder(path)
+    source = load_plugin_folder(path, max_wasm_bytes=load_config(data_dir).config.limits.wasm)
     with working(f"inspecting and compiling {source.manifest.name} {source.manifest.version}"):
         published = _with_backend(data_dir, lambda backend: backend.publish(source))
     release = published.release

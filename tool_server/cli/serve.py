@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import anyio
@@ -61,7 +61,8 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
                     proxy_headers=False,
                     lifespan="on",
                     timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-                )
+                ),
+                started=lambda: announce(_base_url(config.host, port), services),
             )
             async with anyio.create_task_group() as tasks:
 
@@ -70,17 +71,30 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
                     server.should_exit = True
 
                 tasks.start_soon(_stop_on_signal, stop)
-                shown = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
-                announce(f"http://{f'[{shown}]' if ':' in shown else shown}:{port}", services)
                 await server.serve(sockets=[listener])
                 tasks.cancel_scope.cancel()
+
+
+def _base_url(host: str, port: int) -> str:
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host.strip("[]")  # noqa: S104
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling, which raises the signal again before our resources are closed."""
 
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Leave signals to `_stop_on_signal`."""
         yield
 

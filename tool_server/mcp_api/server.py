@@ -65,6 +65,7 @@ class McpServer:
         """The Streamable HTTP endpoint at `/mcp`, both eras, without sessions. Its lifespan must be entered."""
         return self._server.streamable_http_app(
             stateless_http=True,
+            json_response=True,
             max_request_body_size=settings.max_body_bytes,
             transport_security=TransportSecuritySettings(
                 allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
@@ -86,9 +87,9 @@ class McpServer:
                 self._handshake_session = None
 
     async def _remember_handshake_session(
-        self, context: ServerRequestContext[Any, Any], call_next: CallNext
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        result = await call_next(context)
-        if context.method == "notifications/initialized":
-            self._handshake_session = context.session
+        result = await call_next(ctx)
+        if ctx.method == "notifications/initialized":
+            self._handshake_session = ctx.session
         return result

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
+from starlette.requests import Request
 
+from tool_server.background import unless
 from tool_server.errors import InvalidInput
 from tool_server.mcp_api.errors import failed_result
 from tool_server.model.call import ToolResult
@@ -54,7 +57,12 @@ class ToolHandlers:
         try:
             arguments = params.arguments or {}
             _check_depth(arguments)
-            return wire_result(await self._invoke(params.name, arguments, caller_of(context)))
+            call = partial(self._invoke, params.name, arguments, caller_of(context))
+            if context.request is None:
+                return wire_result(await call())
+            # Answers are plain JSON, and then the SDK does not notice a client that hangs up.
+            result = await unless(partial(_disconnected, context.request), call)
+            return types.CallToolResult(content=[], is_error=True) if result is None else wire_result(result)
         except Exception as error:  # noqa: BLE001 - MCP's top-level translation table
             return failed_result(error)
 
@@ -63,7 +71,7 @@ class ToolHandlers:
         entry = self._catalog().entries.get(name)
         return None if entry is None else entry.definition.input_schema
 
-    def _current_tools(self) -> Sequence[types.Tool]:
+    def _current_tools(self) -> list[types.Tool]:
         catalog = self._catalog()
         if catalog is not self._made_for:
             self._tools = [wire_tool(entry) for entry in catalog.entries.values()]
@@ -74,6 +82,11 @@ class ToolHandlers:
 def caller_of(context: ServerRequestContext[Any, Any]) -> Caller:
     """Who sent this request: over HTTP whom the authentication found, over stdio the local user."""
     return LOCAL if context.request is None else context.request.state.caller
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def wire_tool(entry: CatalogEntry) -> types.Tool:

@@ -33,6 +33,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """One export to run while a module is being inspected, such as `describe`."""
+
+    export: str
+    input: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Where a call's time went, microseconds."""
 

@@ -12,7 +12,7 @@ from tool_server.model.release import Program
 from tool_server.model.tool import QuarantinedTool, ToolDefinition
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class CatalogEntry:
     """One offered tool with all that a call to it needs. Compared and hashed by identity."""
 

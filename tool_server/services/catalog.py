@@ -9,7 +9,7 @@ from types import MappingProxyType
 import anyio
 
 from tool_server.errors import InvalidInput, Unavailable
-from tool_server.inspection.manifest_forms import resolve_limits
+from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.interfaces import PluginStore
 from tool_server.model.catalog import Catalog, CatalogEntry
 from tool_server.model.limits import Limits

@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.inspection import lint, servlets
-from tool_server.inspection.manifest_forms import resolve_limits
+from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
 from tool_server.inspection.wasm import describes_itself, host_imports, needs_wasi, parse_module
 from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox
@@ -109,10 +109,10 @@ async def examine(
     module = await anyio.to_thread.run_sync(lambda: parse_module(wasm, max_size=limits.wasm_bytes))
     program = Program(digest=module.digest, size=module.size, wasi=needs_wasi(module), imports=host_imports(module))
     abi = describes_itself(module)
-    described = await sandbox.inspect(program, wasm, () if abi is None else servlets.probes(abi), limits.defaults)
-    derived = await anyio.to_thread.run_sync(
-        lambda: _linted(manifest.name, derive_tools(manifest, module, described, abi))
-    )
+    probes = () if abi is None else servlets.probes(abi)
+    outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)
+    described = None if abi is None else servlets.read_outcomes(abi, outcomes)
+    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest.name, derive_tools(manifest, module, described)))
     if not derived.tools and not derived.quarantined:
         raise InvalidInput(
             "no_tools",
@@ -138,11 +138,14 @@ def _manifest_digest(manifest: Manifest) -> str:
 
 def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
     """Refuse what the author can mend; quarantine what came from the plugin's own description or a bare export."""
-    findings = [finding for tool in derived.tools for finding in lint.lint_tool(plugin, tool)]
+    findings = [*derived.findings]
+    for tool in derived.tools:
+        findings += lint.lint_tool(plugin, tool)
     findings += lint.lint_tools(plugin, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
     declared = {tool.name for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)}
-    blocking = [finding for finding in refused if finding.tool is None or finding.tool in declared]
+    held_back = {tool.name for tool in derived.tools} - declared
+    blocking = [finding for finding in refused if finding.tool not in held_back]
     if blocking:
         raise InvalidInput(
             "lint",
@@ -158,7 +161,7 @@ def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
     return DerivedTools(
         tools=tuple(kept),
         quarantined=(*derived.quarantined, *quarantined),
-        findings=(*derived.findings, *findings),
+        findings=tuple(findings),
         abi=derived.abi,
     )
 

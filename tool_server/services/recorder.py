@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
+from tool_server.background import background
 from tool_server.errors import Unavailable
 from tool_server.interfaces import CallLog
 from tool_server.model.call import CallRecord
 
-BATCH = 200
+BATCH = 500
 """Records in one transaction at most."""
+GATHER_SECONDS = 0.25
+"""How long the first record of a batch waits for others."""
 BUFFER = 10_000
 """Records that may wait for the database; beyond that calls are refused rather than left unrecorded."""
 RETRY_SECONDS = 0.5
@@ -29,9 +31,11 @@ class CallRecorder:
 
     def __init__(self, log: CallLog) -> None:
         self._log = log
-        self._send, self._receive = anyio.create_memory_object_stream[CallRecord](BUFFER)
-        self._pending = 0
-        self._drained = anyio.Event()
+        self._waiting: deque[CallRecord] = deque()
+        self._writing = 0
+        self._work = anyio.Event()
+        self._hurry = anyio.Event()
+        self._idle = anyio.Event()
 
     def require_room(self) -> None:
         """Do nothing while records can be kept.
@@ -39,7 +43,7 @@ class CallRecorder:
         Raises:
             Unavailable: `call_log_full`, the database has not taken records for a long time.
         """
-        if self._send.statistics().current_buffer_used >= BUFFER:
+        if len(self._waiting) + self._writing >= BUFFER:
             raise Unavailable(
                 "call_log_full",
                 "calls cannot be recorded, so none are made: the database has refused the call log for too long; "
@@ -47,54 +51,61 @@ class CallRecorder:
             )
 
     def record(self, record: CallRecord) -> None:
-        """Keep one record; it is written within moments, and in any case before `running` ends."""
-        try:
-            self._send.send_nowait(record)
-        except anyio.WouldBlock:
-            logger.error("call %s of %s could not be recorded: the buffer is full", record.id, record.tool)
-            return
-        self._pending += 1
+        """Keep one record; it is written within moments, and in any case before `running` ends.
+
+        Calls under way when `require_room` began to refuse still find room: each holds a worker or a place in the
+        bounded queue.
+        """
+        self._waiting.append(record)
+        self._work.set()
+        if len(self._waiting) >= BATCH:
+            self._hurry.set()
 
     async def flush(self) -> None:
         """Wait until every record taken so far is written."""
-        while self._pending:
-            self._drained = anyio.Event()
-            await self._drained.wait()
+        while self._waiting or self._writing:
+            self._hurry.set()
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncGenerator[None]:
         """Write records while the block runs, and what is left when it ends."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write_batches, self._receive)
+        async with background(self._write_batches):
             try:
                 yield
             finally:
                 with anyio.move_on_after(SHUTDOWN_SECONDS, shield=True) as deadline:
                     await self.flush()
                 if deadline.cancelled_caught:
-                    logger.error("%d call records were lost: the database did not take them", self._pending)
-                tasks.cancel_scope.cancel()
+                    lost = len(self._waiting) + self._writing
+                    logger.error("%d call records were lost: the database did not take them", lost)
 
-    async def _write_batches(self, receive: MemoryObjectReceiveStream[CallRecord]) -> None:
+    async def _write_batches(self) -> None:
         while True:
-            batch = [await receive.receive()]
-            # Whatever else has gathered goes into the same transaction.
-            while len(batch) < BATCH:
-                try:
-                    batch.append(receive.receive_nowait())
-                except anyio.WouldBlock:
-                    break
-            await self._write(batch)
-            self._pending -= len(batch)
-            if not self._pending:
-                self._drained.set()
+            await self._work.wait()
+            # A transaction costs more than a call: let some records gather first.
+            with anyio.move_on_after(GATHER_SECONDS):
+                await self._hurry.wait()
+            self._work, self._hurry = anyio.Event(), anyio.Event()
+            # Only what has gathered by now: what arrives meanwhile gathers for the next round.
+            due = len(self._waiting)
+            while due:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, due))]
+                due -= len(batch)
+                self._writing = len(batch)
+                await self._write(batch)
+                self._writing = 0
+            self._idle.set()
 
     async def _write(self, batch: list[CallRecord]) -> None:
-        for attempt in range(10**9):
+        attempt = 0
+        while True:
             try:
                 await self._log.append(batch)
                 return
             except Unavailable as error:
-                if math.log2(attempt + 1).is_integer():
+                attempt += 1
+                if attempt.bit_count() == 1:  # the first, second, fourth, eighth … time
                     logger.warning("%d call records wait for the database: %s", len(batch), error.message)
                 await anyio.sleep(RETRY_SECONDS)

@@ -1,0 +1,252 @@
+"""Sources of the guests. Unless a comment says otherwise, a guest exports one function with the guest's own name."""
+
+from __future__ import annotations
+
+WAT_IMPORTS = {
+    "alloc": "(param i64) (result i64)",
+    "free": "(param i64)",
+    "length": "(param i64) (result i64)",
+    "load_u8": "(param i64) (result i32)",
+    "load_u64": "(param i64) (result i64)",
+    "store_u8": "(param i64 i32)",
+    "store_u64": "(param i64 i64)",
+    "input_length": "(result i64)",
+    "input_load_u8": "(param i64) (result i32)",
+    "input_load_u64": "(param i64) (result i64)",
+    "output_set": "(param i64 i64)",
+    "error_set": "(param i64)",
+    "config_get": "(param i64) (result i64)",
+    "var_get": "(param i64) (result i64)",
+    "var_set": "(param i64 i64)",
+    "http_request": "(param i64 i64) (result i64)",
+    "http_status_code": "(result i32)",
+    "http_headers": "(result i64)",
+    "log_trace": "(param i64)",
+    "log_debug": "(param i64)",
+    "log_info": "(param i64)",
+    "log_warn": "(param i64)",
+    "log_error": "(param i64)",
+    "get_log_level": "(result i32)",
+}
+
+C_HEADER = r"""
+typedef unsigned char u8; typedef unsigned int u32; typedef int i32; typedef unsigned long long u64;
+#define HOST(module, name) __attribute__((import_module(module), import_name(name)))
+#define ENV(name) HOST("extism:host/env", name)
+#define USER(name) HOST("extism:host/user", name)
+#define EXPORT(name) __attribute__((export_name(#name))) i32 export_##name(void)
+ENV("input_length") u64 input_length(void);
+ENV("input_load_u8") u32 input_load_u8(u64);
+ENV("alloc") u64 kernel_alloc(u64);
+ENV("length") u64 kernel_length(u64);
+ENV("load_u8") u32 load_u8(u64);
+ENV("store_u8") void store_u8(u64, u32);
+ENV("output_set") void output_set(u64, u64);
+ENV("error_set") void error_set(u64);
+ENV("config_get") u64 config_get(u64);
+ENV("http_request") u64 http_request(u64, u64);
+ENV("http_status_code") u32 http_status_code(void);
+ENV("log_debug") void log_debug(u64);
+ENV("log_info") void log_info(u64);
+ENV("log_warn") void log_warn(u64);
+ENV("log_error") void log_error(u64);
+
+static u8 in[65536], out[65536];
+static u32 in_size, out_size;
+static u32 size_of(const char *s) { u32 n = 0; while (s[n]) n++; return n; }
+static u64 put(const void *s, u32 n) {
+  u64 at = kernel_alloc(n); for (u32 i = 0; i < n; i++) store_u8(at + i, ((const u8 *)s)[i]); return at; }
+static u64 text(const char *s) { return put(s, size_of(s)); }
+static void read_input(void) {
+  u64 n = input_length(); in_size = n < sizeof in - 1 ? n : sizeof in - 1;
+  for (u32 i = 0; i < in_size; i++) in[i] = input_load_u8(i); in[in_size] = 0; out_size = 0; }
+static void add_byte(u8 c) { if (out_size < sizeof out) out[out_size++] = c; }
+static void add_text(const char *s) { while (*s) add_byte(*s++); }
+static void add_number(long long v) {
+  char digits[24]; int n = 0; if (v < 0) { add_byte('-'); v = -v; }
+  do { digits[n++] = '0' + v % 10; v /= 10; } while (v); while (n) add_byte(digits[--n]); }
+static void add_block(u64 at) { u64 n = kernel_length(at); for (u64 i = 0; i < n; i++) add_byte(load_u8(at + i)); }
+static i32 done(void) { output_set(put(out, out_size), out_size); return 0; }
+static i32 answer(const char *s) { read_input(); add_text(s); return done(); }
+static i32 fail(const char *s) { error_set(text(s)); return 1; }
+/* Where the value of a JSON key starts, or 0. Good for flat test inputs, not for JSON at large. */
+static const u8 *value_of(const char *key) {
+  u32 n = size_of(key);
+  for (u32 i = 0; i + n + 2 < in_size; i++) {
+    if (in[i] != '"' || in[i + n + 1] != '"') continue;
+    u32 k = 0; while (k < n && in[i + 1 + k] == (u8)key[k]) k++; if (k < n) continue;
+    const u8 *p = in + i + n + 2; while (*p == ' ') p++; if (*p != ':') continue;
+    p++; while (*p == ' ') p++; return p; }
+  return 0; }
+static long long number_of(const u8 *p) {
+  long long v = 0; int minus = *p == '-'; if (minus) p++;
+  while (*p >= '0' && *p <= '9') v = v * 10 + (*p++ - '0'); return minus ? -v : v; }
+static void add_string_of(const u8 *p) { /* p at the opening quote; copied as it stands, escapes and all */
+  for (p++; *p && *p != '"'; p++) { if (*p == '\\') add_byte(*p++); add_byte(*p); } }
+static int string_is(const u8 *p, const char *s) {
+  if (!p || *p != '"') return 0; u32 n = size_of(s);
+  for (u32 i = 0; i < n; i++) if (p[1 + i] != (u8)s[i]) return 0; return p[1 + n] == '"'; }
+"""
+
+_TOOLS = (
+    r"{\"tools\":[{\"name\":\"shout\",\"description\":\"Upper case\",\"inputSchema\":{\"type\":\"object\","
+    r"\"properties\":{\"text\":{\"type\":\"string\"}},\"required\":[\"text\"]}},"
+    r"{\"name\":\"sum\",\"description\":\"Add two integers\",\"inputSchema\":{\"type\":\"object\",\"properties\":"
+    r"{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},\"required\":[\"a\",\"b\"]}},"
+    r"{\"name\":\"refuse\",\"description\":\"Always fails\",\"inputSchema\":{\"type\":\"object\"}}]}"
+)
+
+_CALL_TOOL = r"""
+static i32 call_tool(void) {
+  read_input(); const u8 *name = value_of("name");
+  if (string_is(name, "shout")) {
+    const u8 *p = value_of("text"); if (!p) return fail("missing text");
+    add_text("{\"content\":[{\"type\":\"text\",\"text\":\""); u32 from = out_size; add_string_of(p);
+    for (u32 i = from; i < out_size; i++) if (out[i] >= 'a' && out[i] <= 'z') out[i] -= 32;
+    add_text("\"}]}"); return done(); }
+  if (string_is(name, "sum")) {
+    const u8 *a = value_of("a"), *b = value_of("b"); if (!a || !b) return fail("missing a or b");
+    long long v = number_of(a) + number_of(b);
+    add_text("{\"content\":[{\"type\":\"text\",\"text\":\""); add_number(v);
+    add_text("\"}],\"structuredContent\":{\"sum\":"); add_number(v); add_text("}}"); return done(); }
+  if (string_is(name, "refuse")) {
+    add_text("{\"isError\":true,\"content\":[{\"type\":\"text\",\"text\":\"refused on purpose\"}]}"); return done(); }
+  return fail("unknown tool"); }
+"""
+
+C_SOURCES = {
+    # any bytes up to 64 KiB, returned as they came
+    "echo": "EXPORT(echo) { read_input(); for (u32 i = 0; i < in_size; i++) add_byte(in[i]); return done(); }",
+    # {"name": s} -> {"greeting": "Hello, s!"}
+    "greet": r"""EXPORT(greet) { read_input(); const u8 *p = value_of("name"); if (!p) return fail("missing name");
+      add_text("{\"greeting\":\"Hello, "); add_string_of(p); add_text("!\"}"); return done(); }""",
+    # {"a": i, "b": j} -> {"sum": i + j}
+    "add": r"""EXPORT(add) { read_input(); const u8 *a = value_of("a"), *b = value_of("b");
+      if (!a || !b) return fail("missing a or b");
+      add_text("{\"sum\":"); add_number(number_of(a) + number_of(b)); add_text("}"); return done(); }""",
+    # arguments -> plain text "N words"
+    "words": r"""EXPORT(words) { read_input(); const u8 *p = value_of("text"); if (!p) return fail("missing text");
+      int n = 0, inside = 0; for (p++; *p && *p != '"'; p++) {
+        if (*p == ' ') inside = 0; else if (!inside) { inside = 1; n++; } }
+      add_number(n); add_text(" words"); return done(); }""",
+    # calls f(n) on the input number: CPU-bound work, about 5 instructions for each round
+    "work": r"""EXPORT(work) { read_input(); u32 n = number_of(in); volatile u32 x = 1;
+      for (u32 i = 0; i < n; i++) x = x * 1664525u + 1013904223u; add_number(x); return done(); }""",
+    # the value of the config key given as input, or "none"
+    "config": r"""EXPORT(config) { read_input(); u64 at = config_get(put(in, in_size));
+      if (at) add_block(at); else add_text("none"); return done(); }""",
+    # mcp.run's stub: config_get in extism:host/user, JSON in and out
+    "user_config": r"""USER("config_get") u64 user_config_get(u64);
+      EXPORT(user_config) { read_input(); u64 at = user_config_get(put(in, in_size));
+      if (at) add_block(at); else add_text("none"); return done(); }""",
+    # the input is the URL; output is the body, after the status
+    "http": r"""EXPORT(http) { read_input();
+      u8 url[1024]; u32 n = in_size < 1000 ? in_size : 1000; for (u32 i = 0; i < n; i++) url[i] = in[i];
+      add_text("{\"method\":\"GET\",\"url\":\""); for (u32 i = 0; i < n; i++) add_byte(url[i]);
+      add_text("\",\"headers\":{}}"); u64 at = http_request(put(out, out_size), 0); out_size = 0;
+      add_number(http_status_code()); add_byte(' '); if (at) add_block(at); return done(); }""",
+    # two i64 arguments to an unknown host function of the user's namespace
+    "host_function": r"""USER("lookup") u64 lookup(u64);
+      EXPORT(host_function) { read_input(); u64 at = lookup(put(in, in_size));
+      if (at) add_block(at); else add_text("nothing"); return done(); }""",
+    # calls an unknown host function and then spins: proves that the denial ends the call at once
+    "host_function_then_spin": r"""USER("lookup") u64 lookup(u64);
+      EXPORT(host_function_then_spin) { volatile u32 x = lookup(text("key")); while (1) x++; return 0; }""",
+    # one line on each level, then the input echoed
+    "logs": r"""EXPORT(logs) { read_input(); log_debug(text("a debug line")); log_info(text("an info line"));
+      log_warn(text("a warning")); log_error(text("an error line")); add_text("logged"); return done(); }""",
+    # the input number of log lines
+    "log_flood": r"""EXPORT(log_flood) { read_input(); long long n = number_of(in); u64 line = text("flood");
+      while (n-- > 0) log_error(line); add_text("flooded"); return done(); }""",
+    # output of as many bytes as the input number says
+    "big_output": r"""EXPORT(big_output) { read_input(); u64 n = number_of(in); u64 at = kernel_alloc(n);
+      for (u64 i = 0; i < n; i += 4096) store_u8(at + i, 'x'); output_set(at, n); return 0; }""",
+    "error": 'EXPORT(error) { return fail("the thing is broken: bring a new one"); }',
+    # error_set and return code 0
+    "error_with_success_code": 'EXPORT(error_with_success_code) { error_set(text("said no")); return 0; }',
+    "error_not_utf8": r'EXPORT(error_not_utf8) { return fail("bad \xff\xfe bytes"); }',
+    # an error of 100,000 bytes
+    "error_long": r"""EXPORT(error_long) { u64 at = kernel_alloc(100000);
+      for (u32 i = 0; i < 100000; i++) store_u8(at + i, 'e'); error_set(at); return 1; }""",
+    "not_utf8": r'EXPORT(not_utf8) { read_input(); add_text("\xff\xfe\x80"); return done(); }',
+    "not_json": 'EXPORT(not_json) { return answer("{this is not JSON"); }',
+    # a tool result of one PNG image block
+    "image": r"""EXPORT(image) { return answer("{\"content\":[{\"type\":\"image\",\"mimeType\":\"image/png\",\"data\":"
+      "\"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==\"}]}"); }""",
+    # mcp.run / hyper-mcp v1: describe + call, tools shout, sum, refuse
+    "servlet": _CALL_TOOL + f'EXPORT(describe) {{ return answer("{_TOOLS}"); }} EXPORT(call) {{ return call_tool(); }}',
+    # hyper-mcp v2: list_tools + call_tool, the same tools
+    "hyper_v2": _CALL_TOOL
+    + f'EXPORT(list_tools) {{ return answer("{_TOOLS}"); }} EXPORT(call_tool) {{ return call_tool(); }}',
+    # describe that traps
+    "servlet_broken": 'EXPORT(describe) { __builtin_trap(); } EXPORT(call) { return answer("{}"); }',
+}
+
+WAT_SOURCES = {
+    "spin": '(func (export "spin") (result i32) (loop $again (br $again)) (i32.const 0))',
+    "trap": '(func (export "trap") (result i32) unreachable)',
+    "divide": """(func (export "divide") (result i32)
+      (i32.div_u (i32.const 1) (i32.wrap_i64 (call $input_length ))))""",
+    "out_of_bounds": """(memory 1) (func (export "out_of_bounds") (result i32) (i32.load (i32.const 99999999)))""",
+    "code7": '(func (export "code7") (result i32) (i32.const 7))',
+    "void": '(func (export "void"))',
+    # grows until it may not, then asks the kernel for one more gigabyte
+    "memory_bomb": """(memory (export "memory") 1)
+      (func (export "memory_bomb") (result i32)
+        (loop $again (br_if $again (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+        (drop (call $alloc (i64.const 1073741824))) (i32.const 0))""",
+    # tables are outside of max_pages: only the worker's own memory limit stops this
+    "table_bomb": """(table $t 1 funcref)
+      (func (export "table_bomb") (result i32)
+        (loop $again (br_if $again (i32.ne (table.grow $t (ref.null func) (i32.const 1000000)) (i32.const -1))))
+        (loop $spin (br $spin)) (i32.const 0))""",
+    "stack_overflow": '(func $deep (export "stack_overflow") (result i32) (i32.add (call $deep) (i32.const 1)))',
+    # answers how often this instance was called: "1" in a fresh one
+    "counter": """(global $calls (mut i32) (i32.const 0))
+      (func (export "counter") (result i32) (local $at i64)
+        (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (local.set $at (call $alloc (i64.const 1)))
+        (call $store_u8 (local.get $at) (i32.add (i32.const 48) (global.get $calls)))
+        (call $output_set (local.get $at) (i64.const 1)) (i32.const 0))""",
+    # needs WASI; sleeps one hour, which no epoch interrupts
+    "sleep": """(import "wasi_snapshot_preview1" "poll_oneoff"
+        (func $poll (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "sleep") (result i32)
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 3600000000000))
+        (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))""",
+    # needs WASI; ends itself with code 3
+    "wasi_exit": """(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 1)
+      (func (export "wasi_exit") (result i32) (call $exit (i32.const 3)) (i32.const 0))""",
+    # loops while it is being instantiated; no timeout of Extism's applies there
+    "start_loop": """(func $forever (loop $again (br $again))) (start $forever)
+      (func (export "start_loop") (result i32) (i32.const 0))""",
+    "initialize_loop": """(func (export "_initialize") (loop $again (br $again)))
+      (func (export "initialize_loop") (result i32) (i32.const 0))""",
+    # a log call from the start function crashed the process that instantiated it
+    "start_log": """(func $talk (call $log_error (call $alloc (i64.const 8)))) (start $talk)
+      (func (export "start_log") (result i32) (i32.const 0))""",
+    # claims an output far larger than the kernel's memory
+    "forged_output": """(func (export "forged_output") (result i32)
+      (call $output_set (i64.const 8) (i64.const 1099511627776)) (i32.const 0))""",
+    # 1 GiB of memory from the start, far above any limit
+    "big_memory": """(memory (export "memory") 16384) (func (export "big_memory") (result i32) (i32.const 0))""",
+    # writes 1 MB variables until refused
+    "var_bomb": """(global $i (mut i64) (i64.const 0))
+      (func (export "var_bomb") (result i32) (local $at i64) (local $key i64)
+        (loop $again
+          (local.set $key (call $alloc (i64.const 8)))
+          (call $store_u64 (local.get $key) (i64.add (global.get $i) (i64.const 3472328296227680304)))
+          (global.set $i (i64.add (global.get $i) (i64.const 1)))
+          (local.set $at (call $alloc (i64.const 200000)))
+          (call $var_set (local.get $key) (local.get $at))
+          (br_if $again (i64.lt_u (global.get $i) (i64.const 1000)))) (i32.const 0))""",
+    # reaches over the header of the kernel's output block and forges its length
+    "forged_block": """(func (export "forged_block") (result i32) (local $at i64)
+        (local.set $at (call $alloc (i64.const 64)))
+        (call $store_u64 (i64.sub (local.get $at) (i64.const 16)) (i64.const -1))
+        (call $store_u64 (i64.sub (local.get $at) (i64.const 8)) (i64.const -1))
+        (call $error_set (local.get $at)) (i32.const 1))""",
+}
