@@ -46,6 +46,7 @@ def test_the_data_folder_has_a_short_name_in_the_environment_and_holds_a_setting
         ("[limits]\nqueues = 2", "there is no such setting"),
         ("port = 70000", "less than or equal to 65535"),
         ("port = ", "is not TOML"),
+        ('data_dir = "what?"', "may not hold"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_its_place(tmp_path: Path, text: str, part: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 @asynccontextmanager
-async def background(work: Callable[[], Awaitable[object]]) -> AsyncGenerator[None]:
+async def background(work: Callable[[], Coroutine[Any, Any, object]]) -> AsyncGenerator[None]:
     """Run `work` beside the block and cancel it when the block ends.
 
     What the block raises comes out as it is, and not wrapped into the group of a task group. What `work` raises
@@ -30,7 +30,9 @@ async def background(work: Callable[[], Awaitable[object]]) -> AsyncGenerator[No
         raise failure
 
 
-async def unless(gone: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[Result]]) -> Result | None:
+async def unless(
+    gone: Callable[[], Coroutine[Any, Any, object]], work: Callable[[], Awaitable[Result]]
+) -> Result | None:
     """Await `work()`, and cancel it when `gone()` returns first; then the result is None.
 
     What `work` raises comes out as it is, and not wrapped into the group of a task group.

@@ -79,8 +79,12 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+def _data_folder(path: Path) -> Path:
+    absolute = path.expanduser().absolute()
+    if set("?#%") & set(str(absolute)):
+        # The database's address is a URL, in which these end the path.
+        raise ValueError("the path of the data folder may not hold '?', '#' or '%': choose another folder")
+    return absolute
 
 
 class Config(BaseModel):
@@ -88,7 +92,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+    data_dir: Annotated[Path, AfterValidator(_data_folder)] = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("tool-server", appauthor=False))
     )
     database_url: str = ""

@@ -30,6 +30,9 @@ json_values: st.SearchStrategy[JsonValue] = st.recursive(
         (b"[" * 129 + b"]" * 129, "nested deeper than 128 levels"),
         (b'{"a":' * 2_000_000, "nested deeper than 128 levels"),
         (b"1" * 5_000, "too many digits"),
+        (b'{"a": -1e999}', "-1e999 is larger than any"),
+        (b'["\\ud800"]', "half of a surrogate pair"),
+        (b'{"\\uDFFFx": 1}', "half of a surrogate pair"),
     ],
 )
 def test_text_that_is_not_strict_json_is_refused_with_its_place(raw: bytes, part: str) -> None:
@@ -54,6 +57,10 @@ def test_the_canonical_spelling_is_json_of_the_same_value_whatever_the_order_of_
     assert json.loads(canonical_json(value).decode("utf-8", "surrogatepass")) == value
     if isinstance(value, dict):
         assert canonical_json(dict(reversed(value.items()))) == canonical_json(value)
+
+
+def test_a_whole_surrogate_pair_is_one_character() -> None:
+    assert parse_json(b'"\\ud83d\\ude00"') == "\U0001f600"
 
 
 def test_integers_beyond_64_bits_have_a_canonical_spelling_too() -> None:

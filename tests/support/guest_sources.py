@@ -225,7 +225,7 @@ WAT_SOURCES = {
       (func (export "start_loop") (result i32) (i32.const 0))""",
     "initialize_loop": """(func (export "_initialize") (loop $again (br $again)))
       (func (export "initialize_loop") (result i32) (i32.const 0))""",
-    # a log call from the start function crashed the process that instantiated it
+    # a host function called from the start function crashes the process that makes the instance
     "start_log": """(func $talk (call $log_error (call $alloc (i64.const 8)))) (start $talk)
       (func (export "start_log") (result i32) (i32.const 0))""",
     # claims an output far larger than the kernel's memory

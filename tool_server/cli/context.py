@@ -111,13 +111,19 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
+def _single(error: BaseException) -> BaseException:
+    # A task group wraps even one error.
+    if isinstance(error, BaseExceptionGroup):
+        inner = cast("tuple[BaseException, ...]", error.exceptions)
+        if len(inner) == 1:
+            return _single(inner[0])
+        return RuntimeError(f"{len(inner)} errors at once: {'; '.join(map(str, inner))}")
+    return error
+
+
 def fail(error: BaseException) -> NoReturn:
     """Print what went wrong and leave with the exit code of its class."""
-    while isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        if len(group.exceptions) != 1:
-            break
-        error = group.exceptions[0]
+    error = _single(error)
     as_json = "--json" in sys.argv
     if isinstance(error, ToolServerError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), EXIT_INTERNAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import NoReturn, cast
 
@@ -33,6 +34,13 @@ _STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTA
 def json_type(value: object) -> str:
     """The JSON Schema type name of a Python value (`"null"` for None)."""
     return _TYPE_NAMES.get(type(value), "null" if value is None else type(value).__name__)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise InvalidInput("invalid_json", f"the number {text[:40]} is larger than any that programs can hold")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -72,16 +80,21 @@ def parse_json(raw: bytes | str, *, what: str = "the text", max_depth: int = MAX
     if text.count("[") + text.count("{") > max_depth:
         _check_depth(text, max_depth, what)
     try:
-        return cast(
-            JsonValue,
-            json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object_without_duplicates),
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object_without_duplicates
         )
+        if "\\u" in text:
+            # Half of a surrogate pair cannot be written as UTF-8 again.
+            json.dumps(value, ensure_ascii=False).encode()
+        return cast(JsonValue, value)
     except json.JSONDecodeError as error:
         raise InvalidInput(
             "invalid_json",
             f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
             {"line": error.lineno, "column": error.colno},
         ) from error
+    except UnicodeEncodeError as error:
+        raise InvalidInput("invalid_json", f"{what} holds half of a surrogate pair, which is no character") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise InvalidInput("invalid_json", f"{what} holds a number with too many digits") from error
 

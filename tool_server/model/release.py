@@ -17,7 +17,7 @@ class Abi(StrEnum):
 
     EXTISM = "extism"
     SERVLET = "mcp.run"
-    HYPER_V1 = "hyper-mcp-v1"
+    """`describe` and `call`: mcp.run servlets, and hyper-mcp v1, whose exports and envelopes are the same."""
     HYPER_V2 = "hyper-mcp-v2"
 
 
@@ -83,7 +83,7 @@ class PluginSummary(BaseModel):
 
     name: str
     latest: str | None
-    """Newest version that is not yanked; None where all are."""
+    """What `latest` resolves to: the newest release that is not yanked, else the newest such pre-release, else None."""
     description: str
     keywords: tuple[str, ...]
     owner: str

@@ -1,0 +1,97 @@
+"""What every `PluginStore` does with installations."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.storage.examples import make_installation, make_release
+from tool_server.errors import NotFound
+from tool_server.interfaces import PluginStore
+from tool_server.model.release import InstalledRelease
+from tool_server.storage.database import open_database
+from tool_server.storage.plugins import SqlPluginStore
+
+
+async def test_an_installation_comes_back_with_its_version(plugins: PluginStore) -> None:
+    for name in ("beta", "alpha", "not-installed"):
+        await plugins.add_version(make_release(name))
+    for name in ("beta", "alpha"):
+        await plugins.put_installation(make_installation(name))
+    assert await plugins.get_installation("alpha") == make_installation("alpha")
+    assert await plugins.list_installed() == tuple(
+        InstalledRelease(installation=make_installation(name), release=make_release(name)) for name in ("alpha", "beta")
+    )
+
+
+async def test_installing_again_pins_the_plugin_to_the_other_version(plugins: PluginStore) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        await plugins.add_version(make_release(version=version))
+    await plugins.put_installation(make_installation(version="1.0.0"))
+    moved = make_installation(version="1.1.0", previous="1.0.0")
+    await plugins.put_installation(moved)
+    (installed,) = await plugins.list_installed()
+    assert (installed.installation, installed.release.version) == (moved, "1.1.0")
+
+
+async def test_an_installed_version_that_is_yanked_stays_and_says_so(plugins: PluginStore) -> None:
+    await plugins.add_version(make_release())
+    await plugins.put_installation(make_installation())
+    await plugins.set_yanked("text-tools", "1.0.0", True, "broken")
+    (installed,) = await plugins.list_installed()
+    assert (installed.release.yanked, installed.release.yank_reason) == (True, "broken")
+
+
+@pytest.mark.parametrize(("plugin", "version"), [("text-tools", "2.0.0"), ("nothing", "1.0.0")])
+async def test_a_version_that_is_not_stored_cannot_be_installed(
+    plugins: PluginStore, plugin: str, version: str
+) -> None:
+    await plugins.add_version(make_release())
+    await plugins.put_installation(make_installation())
+    before = await plugins.revision()
+    with pytest.raises(NotFound) as caught:
+        await plugins.put_installation(make_installation(plugin, version))
+    assert caught.value.code == "unknown_version"
+    assert await plugins.get_installation("text-tools") == make_installation()
+    assert await plugins.revision() == before
+
+
+async def test_uninstalling_removes_the_pin_alone(plugins: PluginStore) -> None:
+    await plugins.add_version(make_release())
+    await plugins.put_installation(make_installation())
+    await plugins.remove_installation("text-tools")
+    assert await plugins.get_installation("text-tools") is None
+    assert await plugins.list_installed() == ()
+    assert await plugins.get_version("text-tools", "1.0.0") == make_release()
+
+
+async def test_what_is_not_installed_cannot_be_removed(plugins: PluginStore) -> None:
+    await plugins.add_version(make_release())
+    before = await plugins.revision()
+    with pytest.raises(NotFound) as caught:
+        await plugins.remove_installation("text-tools")
+    assert caught.value.code == "not_installed"
+    assert await plugins.revision() == before
+
+
+async def test_every_change_of_an_installation_and_nothing_else_advances_the_revision(plugins: PluginStore) -> None:
+    await plugins.add_version(make_release())
+    await plugins.set_yanked("text-tools", "1.0.0", True)
+    seen = [await plugins.revision()]
+    for _ in range(2):
+        await plugins.put_installation(make_installation())
+        seen.append(await plugins.revision())
+    await plugins.remove_installation("text-tools")
+    seen.append(await plugins.revision())
+    assert seen == [0, 1, 2, 3]
+
+
+async def test_another_connection_sees_the_installation_and_its_revision(
+    plugins: PluginStore, database_url: str
+) -> None:
+    async with open_database(database_url) as second:
+        other = SqlPluginStore(second)
+        assert await other.revision() == 0
+        await plugins.add_version(make_release())
+        await plugins.put_installation(make_installation())
+        assert await other.revision() == 1
+        assert [found.installation for found in await other.list_installed()] == [make_installation()]

@@ -1,0 +1,86 @@
+"""The schema's revisions: made, upgraded, compared with the tables, and refused when they are newer."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from tests.storage.examples import make_release
+from tool_server.errors import Conflict, Unavailable
+from tool_server.storage import revisions
+from tool_server.storage.database import Database, open_database
+from tool_server.storage.plugins import SqlPluginStore
+from tool_server.storage.tables import metadata
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tool-server.db"
+
+
+def tables(file: Path) -> set[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+async def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    assert await database.read(differences) == []
+
+
+def test_the_list_of_revisions_is_that_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revisions.MIGRATIONS))
+    walked = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(script.revision for script in walked)[::-1] == revisions.REVISIONS
+
+
+async def test_every_downgrade_undoes_its_upgrade(database: Database, file: Path) -> None:
+    for target in (*revisions.REVISIONS[-2::-1], "base"):
+        await database.write(revisions.migrate, target)
+    assert await database.read(revisions.stored_revision) is None
+    await database.write(revisions.migrate)
+    assert await database.read(revisions.stored_revision) == revisions.HEAD
+    assert await SqlPluginStore(database).add_version(make_release())
+
+
+async def test_downgrading_leaves_no_table_behind(file: Path) -> None:
+    async with open_database(f"sqlite:///{file}") as database:
+        await database.write(revisions.migrate, "base")
+    assert tables(file) == {"alembic_version"}
+    async with open_database(f"sqlite:///{file}") as database:
+        assert await database.read(revisions.stored_revision) == revisions.HEAD
+
+
+async def test_a_database_of_a_newer_version_is_refused_naming_both_revisions(file: Path) -> None:
+    async with open_database(f"sqlite:///{file}"):
+        pass
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    with pytest.raises(Conflict, match=f"'0999'.*'{revisions.HEAD}'") as caught:
+        async with open_database(f"sqlite:///{file}"):
+            pass
+    assert caught.value.code == "newer_database"
+    assert caught.value.data == {"found": "0999", "supported": revisions.HEAD}
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0999",)]
+
+
+async def test_a_migration_that_fails_leaves_the_database_as_it_was(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE calls (someone TEXT)")  # the last table that the first migration makes
+    with pytest.raises(Unavailable) as caught:
+        async with open_database(f"sqlite:///{file}"):
+            pass
+    assert caught.value.code == "database_error"
+    assert tables(file) == {"calls"}

@@ -1,0 +1,1 @@
+"""The registry over HTTP: REST routes, their problems, authentication, and the OpenAPI document."""

@@ -1,0 +1,181 @@
+"""The worker processes of a pool: who is idle, who is at work, who must be replaced."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import anyio
+
+from tool_server.errors import Unavailable
+from tool_server.sandbox.gate import shutting_down
+from tool_server.sandbox.process import WorkerProcess
+
+_log = logging.getLogger("tool_server.sandbox")
+
+_TICK_S = 0.05
+_FAILURES_TOLERATED = 3
+_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 10.0
+
+
+class Crew:
+    """Hands out workers and takes them back.
+
+    Args:
+        spawn: starts a process.
+        workers: most that work at once, the disposable ones not counted.
+        spares: idle ones to keep ready beyond those at work.
+    """
+
+    def __init__(self, spawn: Callable[[], WorkerProcess], workers: int, spares: int) -> None:
+        self._spawn = spawn
+        self._workers = workers
+        self._spares = spares
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
+        self._dead: list[WorkerProcess] = []
+        self._changed = anyio.Event()
+        self._employed = anyio.Event()
+        self._least = 0
+        self._closed = False
+        self._failures = 0
+        self._retry_at = 0.0
+        self._last_words = ""
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Process ids of all workers that are not known to be dead."""
+        return frozenset(worker.pid for worker in (*self._idle, *self._busy))
+
+    @property
+    def busy(self) -> int:
+        """How many are at work."""
+        return len(self._busy)
+
+    def take(self, key: int) -> WorkerProcess:
+        """An idle worker, if possible one that holds this program, else a new one.
+
+        Raises:
+            Unavailable: `worker_start_failed`.
+        """
+        while self._idle:
+            index = next((i for i, worker in enumerate(self._idle) if key in worker.loaded), 0)
+            worker = self._idle.pop(index)
+            if worker.alive():
+                return self._employ(worker)
+            self.lost(worker)
+        return self._employ(self.hire())
+
+    def hire(self) -> WorkerProcess:
+        """Start a process.
+
+        Raises:
+            Unavailable: `worker_start_failed`, the last ones did not start either; `shutting_down`.
+        """
+        if self._closed:
+            raise shutting_down()
+        wait = self._retry_at - time.monotonic()
+        if self._failures >= _FAILURES_TOLERATED and wait > 0:
+            raise Unavailable(
+                "worker_start_failed",
+                f"the processes that run plugins do not start: {self._last_words or 'they end without a word'}. "
+                "'tool-server doctor' says more.",
+                {"retry_after_ms": int(wait * 1000) + 1},
+            )
+        return self._spawn()
+
+    def employ_extra(self) -> WorkerProcess:
+        """A new process beyond the crew's size, for one task; give it to `discard` afterwards."""
+        return self._employ(self.hire())
+
+    def give_back(self, worker: WorkerProcess) -> None:
+        """A worker at rest."""
+        self._failures = 0
+        self._busy.discard(worker)
+        self._idle.append(worker)
+
+    def discard(self, worker: WorkerProcess) -> None:
+        """Kill a worker, whatever it does."""
+        self._busy.discard(worker)
+        worker.kill()
+        self._dead.append(worker)
+        self._changed.set()
+
+    def lost(self, worker: WorkerProcess) -> None:
+        """A worker that ended by itself; one that never got ready counts as a failed start."""
+        worker.read_stderr()
+        if not worker.ready:
+            self._failures += 1
+            backoff = min(_BACKOFF_S * 2 ** min(self._failures, 10), _LONGEST_BACKOFF_S)
+            self._retry_at = time.monotonic() + backoff
+            self._last_words = worker.last_words
+            _log.error("worker %d did not start: %s", worker.pid, worker.stderr_tail)
+        self.discard(worker)
+
+    def grow(self) -> None:
+        """Keep the full crew from now on.
+
+        Raises:
+            Unavailable: `worker_start_failed`.
+        """
+        self._least = self._workers + self._spares
+        self._fill()
+
+    async def tend(self) -> None:
+        """Bury the dead and keep spares ready, for ever."""
+        while True:
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            try:
+                self._fill()
+            except Unavailable as error:
+                _log.error("no spare worker: %s", error.message)
+            await self._bury()
+
+    async def watch(self) -> None:
+        """Kill workers whose deadline has passed, for ever.
+
+        One clock for all calls: a timer for each would cost a tenth of a short call.
+        """
+        while True:
+            await anyio.sleep(_TICK_S)
+            now = time.monotonic()
+            for worker in tuple(self._busy):
+                worker.read_stderr()
+                if worker.expire(now):
+                    _log.warning("worker %d ran over its deadline and was killed", worker.pid)
+            if not self._busy:
+                self._employed = anyio.Event()
+                await self._employed.wait()
+
+    async def close(self) -> None:
+        """Kill everyone, wait for their ends, and start nobody any more."""
+        self._closed = True
+        for worker in (*self._idle, *self._busy):
+            worker.kill()
+            self._dead.append(worker)
+        self._idle.clear()
+        await self._bury()
+
+    def _size(self) -> int:
+        return len(self._idle) + len(self._busy)
+
+    def _wanted(self) -> int:
+        return max(self._least, min(self._workers, len(self._busy)) + self._spares)
+
+    def _fill(self) -> None:
+        # Not after a failed start: then only a call that needs a worker tries again.
+        while self._size() < self._wanted() and self._failures == 0:
+            self._idle.append(self.hire())
+
+    async def _bury(self) -> None:
+        while self._dead:
+            await self._dead.pop().reap()
+
+    def _employ(self, worker: WorkerProcess) -> WorkerProcess:
+        self._busy.add(worker)
+        self._employed.set()
+        if self._size() < self._wanted():
+            self._changed.set()
+        return worker

@@ -1,0 +1,206 @@
+"""Compiling and running guests inside a worker, by Extism's C interface.
+
+The Python SDK is not used: it costs more per call, hides the return code, hands every registered host function to
+every plugin, and raises UnicodeDecodeError at messages that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tool_server.errors import CallFailed, InvalidInput
+from tool_server.sandbox.capi import ffi, lib, take_error, text_of
+from tool_server.sandbox.guest_functions import CallContext, GuestFunctions, Signature
+from tool_server.sandbox.outcome import (
+    COMPILE_MEMORY,
+    INTERRUPTED,
+    engine_reason,
+    failure_of,
+    instantiation_failure,
+    is_out_of_memory,
+)
+
+WASM_MAGIC = b"\0asm\x01\0\0\0"
+
+_MAX_VARIABLES = 2**20
+_LOG_FILTER = b"extism::plugin=error,extism::pdk=trace"
+"""Errors of the runtime, where the reason of a trap stands; guests see `trace` as their level."""
+_TIMER_MARGIN_S = 0.05
+_ERROR = ffi.typeof("char**")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is fixed when a module is compiled."""
+
+    wasi: bool
+    pages: int
+    timeout_ms: int
+    fuel: int | None
+    memory: int
+    """Private memory that a call may take in this process, bytes."""
+    imports: Sequence[Signature]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known about a call while it runs, also when it ends badly."""
+
+    instantiate_us: int = 0
+    run_us: int = 0
+    reusable: bool = True
+    """Whether the compiled guest may serve the next call: not while an interrupt is still on its way, since all
+    instances of one compiled guest share an epoch and it would hit the next call."""
+
+
+class RuntimeLog:
+    """The runtime's own log lines; process-wide, as Extism's logging is."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._callback = ffi.callback("void(char*, ExtismSize)", self._take)
+        lib.extism_log_custom(_LOG_FILTER)
+
+    def drain(self) -> bytes:
+        """The last error line since the last time, empty for none."""
+        lib.extism_log_drain(self._callback)
+        last = self._lines[-1] if self._lines else b""
+        self._lines.clear()
+        return last
+
+    def _take(self, pointer: Any, size: int) -> None:
+        self._lines[:] = [bytes(ffi.buffer(pointer, min(size, 16_384)))]
+
+
+class CompiledGuest:
+    """A module compiled under its limits, with its host functions.
+
+    Raises:
+        InvalidInput: `invalid_wasm`.
+    """
+
+    def __init__(self, context: CallContext, wasm: bytes, options: Options) -> None:
+        if not wasm.startswith(WASM_MAGIC):
+            # Extism reads anything else as a manifest of its own, in which a "module" grants itself host folders.
+            raise InvalidInput("invalid_wasm", "these bytes are not a WebAssembly module")
+        self.options = options
+        self._functions = GuestFunctions(context, wasm, options.imports)
+        self._pointer = self._compile(wasm)
+
+    def _compile(self, wasm: bytes) -> Any:
+        options, handles = self.options, self._functions.handles
+        manifest = _manifest(wasm, options)
+        functions = ffi.new("ExtismFunction*[]", handles)
+        error = ffi.new(_ERROR)
+        arguments = (manifest, len(manifest), functions, len(handles), options.wasi)
+        if options.fuel is None:
+            pointer = lib.extism_compiled_plugin_new(*arguments, error)
+        else:
+            pointer = lib.extism_compiled_plugin_new_with_fuel_limit(*arguments, options.fuel, error)
+        if pointer == ffi.NULL:
+            reason = take_error(error)
+            if is_out_of_memory(reason):
+                raise InvalidInput("compile_limit", COMPILE_MEMORY)
+            raise InvalidInput("invalid_wasm", f"the engine refuses the module: {engine_reason(reason)}")
+        return pointer
+
+    def instantiate(self) -> Any:
+        """A fresh instance, to be freed by `free_instance`.
+
+        Raises:
+            CallFailed: it cannot be linked or its start function failed.
+        """
+        error = ffi.new(_ERROR)
+        instance = lib.extism_plugin_new_from_compiled(self._pointer, error)
+        if instance == ffi.NULL:
+            raise CallFailed(*instantiation_failure(take_error(error)))
+        return instance
+
+    def close(self) -> None:
+        """Free the compiled code; no instance may be left."""
+        lib.extism_compiled_plugin_free(self._pointer)
+        self._functions.close()
+
+
+def free_instance(instance: Any) -> None:
+    """End an instance."""
+    lib.extism_plugin_free(instance)
+
+
+class Runner:
+    """Runs one call after another, each in a fresh instance.
+
+    Args:
+        context: shared with the host functions of every compiled guest.
+    """
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+        self._log = RuntimeLog()
+
+    def run(self, guest: CompiledGuest, export: str, data: bytes, output_bytes: int, progress: Progress) -> bytes:
+        """Call an export; returns its output and keeps `progress` up to date. `finish` must follow.
+
+        Raises:
+            CallFailed: the call ended badly.
+        """
+        started = time.perf_counter()
+        try:
+            self._context.plugin = instance = guest.instantiate()
+        except CallFailed:
+            self._log.drain()
+            raise
+        if self._context.config:
+            config = orjson.dumps(self._context.config)
+            lib.extism_plugin_config(instance, config, len(config))
+        ready = time.perf_counter()
+        progress.instantiate_us = int((ready - started) * 1e6)
+        code = lib.extism_plugin_call(instance, export.encode(), data, len(data))
+        elapsed = time.perf_counter() - ready
+        progress.run_us = int(elapsed * 1e6)
+        interruptible = self._context.error is not None or elapsed > guest.options.timeout_ms / 1000 - _TIMER_MARGIN_S
+        progress.reusable = not interruptible or code == INTERRUPTED
+        self._raise_failure(instance, export, code)
+        return _output(instance, output_bytes)
+
+    def finish(self) -> None:
+        """Free the instance; apart from `run`, so that the answer is on its way before."""
+        instance, self._context.plugin = self._context.plugin, None
+        if instance is not None:
+            free_instance(instance)
+
+    def _raise_failure(self, instance: Any, export: str, code: int) -> None:
+        message = text_of(lib.extism_plugin_error(instance))
+        if code == 0 and not message and self._context.error is None:
+            return
+        log_line = self._log.drain()
+        if self._context.error is not None:
+            raise CallFailed("host_function", self._context.error)
+        failure = failure_of(export, code, message, log_line)
+        if failure is not None:
+            raise CallFailed(*failure)
+
+
+def _output(instance: Any, limit: int) -> bytes:
+    size = lib.extism_plugin_output_length(instance)
+    if size > limit:
+        raise CallFailed("output_too_large", f"the plugin answered {size} bytes; at most {limit} are accepted")
+    return bytes(ffi.buffer(lib.extism_plugin_output_data(instance), size)) if size else b""
+
+
+def _manifest(wasm: bytes, options: Options) -> bytes:
+    """Extism's manifest. No hosts, no paths: what a guest may reach goes through host functions."""
+    rest = orjson.dumps(
+        {
+            "memory": {"max_pages": options.pages, "max_var_bytes": _MAX_VARIABLES, "max_http_response_bytes": 0},
+            "timeout_ms": options.timeout_ms,
+            "allowed_hosts": [],
+        }
+    )
+    return b'{"wasm":[{"data":"' + base64.b64encode(wasm) + b'"}],' + rest[1:]

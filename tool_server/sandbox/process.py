@@ -1,0 +1,228 @@
+"""One worker process, seen from the server: start, talk, kill, reap."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Self
+
+import anyio
+
+from tool_server.errors import CallFailed, InvalidInput, Unavailable
+from tool_server.sandbox.outcome import OUT_OF_MEMORY, without_paths
+from tool_server.sandbox.protocol import MAX_BODY, Decoder, Frame
+from tool_server.sandbox.settings import WorkerSetup
+
+_log = logging.getLogger("tool_server.sandbox")
+
+_READ = 2**16
+"""Bytes asked for at once: larger ones would be allocated by mmap for every frame."""
+_STDERR_KEPT = 4_096
+_REAP_S = 10.0
+_OUT_OF_MEMORY = (
+    *(b"memory allocation of", b"MemoryError", b"Cannot allocate memory"),
+    *(b"Resource temporarily unavailable", b"Cannot allocate write+execute memory"),
+)
+"""How Rust, Python, the kernel and cffi word it; threads that cannot get their stack say the fourth."""
+
+
+class WorkerProcess:
+    """A child process and its socket. Whoever spawns one reaps it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+        self._process = process
+        self._socket = channel
+        self._decoder = Decoder(MAX_BODY)
+        self._stderr = b""
+        self.ready = False
+        """Whether it has said that it is confined and waiting."""
+        self.loaded: set[int] = set()
+        """Keys of programs it was given; it may have dropped some since."""
+        self.deadline = float("inf")
+        """When it is to be killed, on the monotonic clock."""
+        self.overdue = False
+        """Whether the deadline killed it."""
+        self._killed = False
+
+    @classmethod
+    def spawn(cls, setup: WorkerSetup) -> Self:
+        """Start a worker. Must be called from the event loop's own thread: the worker dies with that thread.
+
+        Raises:
+            Unavailable: `worker_start_failed`.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        descriptor = theirs.fileno()
+        numbers = (descriptor, os.getpid(), setup.memory_bytes, setup.compile_memory, setup.loaded)
+        command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                command,
+                cwd=setup.folder,
+                env=setup.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(descriptor,),
+                close_fds=True,
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise Unavailable("worker_start_failed", f"a worker process cannot be started: {error.strerror}") from error
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        if process.stderr is not None:
+            os.set_blocking(process.stderr.fileno(), False)
+        return cls(process, ours)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what it wrote to standard error, for operators."""
+        return self._stderr.decode("utf-8", errors="replace").strip()
+
+    @property
+    def last_words(self) -> str:
+        """The last line of that, for callers: no paths of this machine."""
+        return without_paths(self.stderr_tail.rpartition("\n")[2])
+
+    def alive(self) -> bool:
+        """Whether an idle worker can still be used."""
+        if not self.ready:
+            return self._process.poll() is None
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def read_stderr(self) -> None:
+        """Take note of what it wrote to standard error, so that the pipe never fills up."""
+        pipe = self._process.stderr
+        if pipe is None or pipe.closed:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(pipe.fileno(), 65_536):
+                self._stderr = (self._stderr + chunk)[-_STDERR_KEPT:]
+
+    async def send(self, data: bytes) -> None:
+        """Write all of it.
+
+        Raises:
+            CallFailed: `worker_lost`.
+        """
+        view = memoryview(data)
+        try:
+            while True:
+                try:
+                    sent = self._socket.send(view)
+                except BlockingIOError:
+                    sent = 0
+                view = view[sent:]
+                if not view:
+                    return
+                await anyio.wait_writable(self._socket)
+        except (OSError, anyio.ClosedResourceError) as error:
+            raise worker_lost() from error
+
+    async def receive(self) -> Frame:
+        """Wait for the next frame.
+
+        Raises:
+            CallFailed: `worker_lost`, also for bytes that are no frame.
+        """
+        try:
+            while (frame := self._decoder.next_frame()) is None:
+                await anyio.wait_readable(self._socket)
+                try:
+                    data = self._socket.recv(_READ)
+                except BlockingIOError:
+                    continue
+                if not data:
+                    raise worker_lost()
+                self._decoder.feed(data)
+        except (OSError, anyio.ClosedResourceError) as error:
+            raise worker_lost() from error
+        except InvalidInput as error:
+            _log.error("worker %d sent what is no frame: %s", self.pid, error.message)
+            raise worker_lost() from error
+        return frame
+
+    def expire(self, now: float) -> bool:
+        """Kill it when its deadline has passed; says whether it did."""
+        if now < self.deadline or self.overdue:
+            return False
+        self.overdue = True
+        self.kill()
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL to its whole session. It stays a zombie until `reap`."""
+        if self._process.poll() is None:
+            self._killed = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def reap(self) -> None:
+        """Kill, wait for the end and close everything. Runs to its end even when cancelled."""
+        with anyio.CancelScope(shield=True):
+            self.kill()
+            if self._socket.fileno() >= 0:
+                anyio.notify_closing(self._socket)
+                self._socket.close()
+            await self._wait()
+        self.read_stderr()
+        pipe = self._process.stderr
+        if pipe is None or pipe.closed:
+            return
+        pipe.close()
+        if self._stderr:
+            _log.warning("worker %d wrote: %s", self.pid, self.stderr_tail)
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """After `reap`: whether the engine gave up because its memory limit was reached."""
+        return any(words in self._stderr for words in _OUT_OF_MEMORY)
+
+    @property
+    def killed_from_outside(self) -> bool:
+        """After `reap`: whether somebody else sent SIGKILL, such as the kernel when the machine is out of memory."""
+        return self._process.returncode == -signal.SIGKILL and not self._killed
+
+    async def _wait(self) -> None:
+        """Poll, in steps that grow: portable, and a killed process is gone within a millisecond or two."""
+        pause, give_up = 0.001, time.monotonic() + _REAP_S
+        while self._process.poll() is None:
+            if time.monotonic() > give_up:
+                _log.error("worker %d does not die", self.pid)
+                return
+            await anyio.sleep(pause)
+            pause = min(pause * 2, 0.1)
+
+
+def worker_lost() -> CallFailed:
+    """The error of a call whose worker went away."""
+    return CallFailed(
+        "worker_lost", "the process that ran the plugin ended unexpectedly: the plugin crashed it, or it was killed"
+    )
+
+
+async def crash_of(worker: WorkerProcess) -> CallFailed:
+    """Why a worker went away in the middle of a call, after its end."""
+    await worker.reap()
+    if worker.ran_out_of_memory:
+        return CallFailed("out_of_memory", OUT_OF_MEMORY)
+    return worker_lost()

@@ -1,0 +1,206 @@
+"""One exchange with one worker: the frames of a start, a trial load, or a call with its host calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from tool_server.errors import CallFailed, InvalidInput, ToolServerError
+from tool_server.model.call import Call, GuestOutput, Timings
+from tool_server.sandbox.guest_log import forward_log
+from tool_server.sandbox.host_calls import HostCall, HostFunctions
+from tool_server.sandbox.process import WorkerProcess, worker_lost
+from tool_server.sandbox.programs import Loading
+from tool_server.sandbox.protocol import Frame, FrameType, encode
+
+START_S = 30.0
+GRACE_S = 0.25
+"""How much longer than the guest's own timeout the server waits before it kills."""
+
+_CALL_CODES = frozenset(
+    {
+        *("guest_error", "trap", "timeout", "out_of_memory", "out_of_fuel"),
+        *("output_too_large", "missing_export", "host_function"),
+    }
+)
+
+ArtifactReader = Callable[[str], Awaitable[bytes]]
+"""Gives the wasm bytes of a digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an exchange may turn to."""
+
+    read_artifact: ArtifactReader
+    host_functions: HostFunctions
+    compile_timeout_s: float
+
+
+class Session:
+    """An exchange; afterwards `finished` says whether the worker is at rest and may be used again."""
+
+    def __init__(self, worker: WorkerProcess, services: Services) -> None:
+        self._worker = worker
+        self._services = services
+        self.finished = False
+
+    async def start(self) -> None:
+        """Wait until a new worker is ready.
+
+        Raises:
+            CallFailed: `worker_lost`, it did not start.
+        """
+        if not self._worker.ready:
+            self._allow(START_S)
+            if (await self._worker.receive()).type is not FrameType.READY:
+                raise worker_lost()
+            self._worker.ready = True
+
+    async def load(self, loading: Loading, wasm: bytes) -> None:
+        """Compile a module, then make one instance as a trial.
+
+        Raises:
+            InvalidInput: `invalid_wasm`; `compile_limit` for the time limit.
+            CallFailed: `worker_lost`.
+        """
+        seconds = self._services.compile_timeout_s
+        self._allow(seconds)
+        await self._worker.send(encode(FrameType.LOAD, loading.header(instantiate=True), wasm))
+        too_slow = InvalidInput("compile_limit", f"compiling the module took longer than {seconds:g} s")
+        self._expect_loaded(await self._receive(too_slow), loading)
+        milliseconds = loading.limits.timeout_ms
+        self._allow(milliseconds / 1000 + GRACE_S)
+        hanging = InvalidInput("invalid_wasm", f"the module's start function did not finish within {milliseconds} ms")
+        ending = await self._receive(hanging)
+        if ending.type is FrameType.ERROR:
+            raise InvalidInput("invalid_wasm", _text(ending.header, "message"))
+        if ending.type is not FrameType.RESULT:
+            raise worker_lost()
+        self._rest()
+
+    async def call(self, call: Call, loading: Loading, queue_us: int = 0) -> GuestOutput:
+        """Run a call, loading the program first when the worker does not hold it.
+
+        `queue_us` is only passed on to the output's timings.
+
+        Raises:
+            CallFailed: see its codes.
+            ToolServerError: what the artifact reader raises.
+        """
+        worker, milliseconds = self._worker, call.limits.timeout_ms
+        timeout = CallFailed("timeout", f"the plugin did not finish within {milliseconds} ms")
+        self._allow(milliseconds / 1000 + GRACE_S)
+        header = {
+            "key": loading.key,
+            "export": call.export,
+            "config": dict(call.config),
+            "output_bytes": call.limits.output_bytes,
+        }
+        await worker.send(encode(FrameType.CALL, header, call.input))
+        load_us = 0
+        while True:
+            frame = await self._receive(timeout)
+            if frame.type is FrameType.RESULT:
+                return self._output(call, frame, Timings(queue_us, load_us))
+            if frame.type is FrameType.ERROR:
+                self._rest()
+                raise _call_failed(frame.header, milliseconds)
+            if frame.type is FrameType.LOG:
+                forward_log(call, frame.header)
+            elif frame.type is FrameType.HOST_CALL:
+                await self._answer(call, frame, timeout)
+            elif frame.type is FrameType.NEED:
+                load_us += await self._supply(loading)
+                self._allow(milliseconds / 1000 + GRACE_S)
+            else:
+                raise worker_lost()
+
+    async def _supply(self, loading: Loading) -> int:
+        """Send the module that the worker needs; microseconds it took to load."""
+        worker, seconds = self._worker, self._services.compile_timeout_s
+        self._allow(seconds)
+        started = time.monotonic()
+        wasm = await self._services.read_artifact(loading.program.digest)
+        await worker.send(encode(FrameType.LOAD, loading.header(), wasm))
+        too_slow = CallFailed("timeout", f"loading the plugin took longer than {seconds:g} s")
+        frame = await self._receive(too_slow)
+        try:
+            self._expect_loaded(frame, loading)
+        except InvalidInput as error:  # no mistake of this call's: the module was accepted when it was published
+            raise CallFailed("trap", f"the plugin cannot be loaded any more: {error.message}") from error
+        return int((time.monotonic() - started) * 1e6)
+
+    async def _answer(self, call: Call, frame: Frame, timeout: CallFailed) -> None:
+        header: dict[str, Any]
+        data = b""
+        with anyio.move_on_at(anyio.current_time() + self._worker.deadline - time.monotonic()):
+            try:
+                question = HostCall.from_frame(call, frame.header, frame.body)
+                reply = await self._services.host_functions.answer(question)
+                header, data = reply.header(), reply.data
+            except ToolServerError as error:
+                header = {"error": error.message[:8_192]}
+            await self._worker.send(encode(FrameType.HOST_RESULT, header, data))
+            return
+        self._worker.expire(float("inf"))
+        raise timeout
+
+    async def _receive(self, too_late: ToolServerError) -> Frame:
+        try:
+            return await self._worker.receive()
+        except CallFailed:
+            if self._worker.overdue:
+                raise too_late from None
+            raise
+
+    def _expect_loaded(self, frame: Frame, loading: Loading) -> None:
+        if frame.type is FrameType.ERROR:
+            self._rest()
+            code = "compile_limit" if frame.header.get("code") == "compile_limit" else "invalid_wasm"
+            raise InvalidInput(code, _text(frame.header, "message"))
+        if frame.type is not FrameType.LOADED:
+            raise worker_lost()
+        self._worker.loaded.add(loading.key)
+
+    def _output(self, call: Call, frame: Frame, before: Timings) -> GuestOutput:
+        limit = call.limits.output_bytes
+        if len(frame.body) > limit:  # the worker checks too, but a guest may have taken the worker over
+            raise CallFailed(
+                "output_too_large", f"the plugin answered {len(frame.body)} bytes; at most {limit} are accepted"
+            )
+        self._rest()
+        timings = Timings(
+            before.queue_us,
+            before.instantiate_us + _count(frame.header, "instantiate_us"),
+            _count(frame.header, "run_us"),
+        )
+        return GuestOutput(frame.body, timings)
+
+    def _allow(self, seconds: float) -> None:
+        self._worker.deadline = time.monotonic() + seconds
+
+    def _rest(self) -> None:
+        self._worker.deadline = float("inf")
+        self.finished = True
+
+
+def _call_failed(header: dict[str, Any], timeout_ms: int) -> CallFailed:
+    code, message = _text(header, "code"), _text(header, "message")
+    if code == "timeout":
+        message = f"the plugin did not finish within {timeout_ms} ms"
+    return CallFailed(code if code in _CALL_CODES else "trap", message)
+
+
+def _text(header: dict[str, Any], name: str) -> str:
+    value = header.get(name)
+    return value[:16_384] if isinstance(value, str) else "unknown"
+
+
+def _count(header: dict[str, Any], name: str) -> int:
+    value = header.get(name)
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0

@@ -1,0 +1,1 @@
+"""SQL and blobs; the only place that imports SQLAlchemy, Alembic and obstore."""

@@ -1,0 +1,91 @@
+"""`CallLog` on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from tool_server.model.call import CallRecord, Outcome, Timings
+from tool_server.storage.database import Database
+from tool_server.storage.tables import AnyRow, calls
+
+_MAX_LIMIT = 2**31 - 1
+
+
+class SqlCallLog:
+    """The `CallLog` of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, records: Sequence[CallRecord]) -> None:
+        """See `CallLog.append`. An empty batch does nothing."""
+        if records:
+            await self._database.write(_append, tuple(records))
+
+    async def recent(self, limit: int = 100, *, tool: str | None = None) -> tuple[CallRecord, ...]:
+        """See `CallLog.recent`."""
+        return await self._database.read(_recent, limit, tool)
+
+    async def count(self) -> int:
+        """See `CallLog.count`."""
+        return await self._database.read(_count)
+
+
+def _append(connection: Connection, records: Sequence[CallRecord]) -> None:
+    connection.execute(insert(calls), [_encode(record) for record in records])
+
+
+def _recent(connection: Connection, limit: int, tool: str | None) -> tuple[CallRecord, ...]:
+    newest = select(calls).order_by(calls.c.started_at.desc(), calls.c.sequence.desc())
+    if tool is not None:
+        newest = newest.where(calls.c.tool == tool)
+    return tuple(_decode(row) for row in connection.execute(newest.limit(min(max(limit, 0), _MAX_LIMIT))))
+
+
+def _count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(calls)).scalar_one()
+
+
+def _encode(record: CallRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "started_at": record.started_at,
+        "caller": record.caller,
+        "tool": record.tool,
+        "plugin": record.plugin,
+        "version": record.version,
+        "digest": record.digest,
+        "arguments_hash": record.arguments_hash,
+        "arguments_bytes": record.arguments_bytes,
+        "result_hash": record.result_hash,
+        "result_bytes": record.result_bytes,
+        "outcome": record.outcome.value,
+        "error": record.error,
+        "queue_us": record.timings.queue_us,
+        "instantiate_us": record.timings.instantiate_us,
+        "run_us": record.timings.run_us,
+        "total_us": record.total_us,
+    }
+
+
+def _decode(row: AnyRow) -> CallRecord:
+    return CallRecord(
+        id=row.id,
+        started_at=row.started_at,
+        caller=row.caller,
+        tool=row.tool,
+        plugin=row.plugin,
+        version=row.version,
+        digest=row.digest,
+        arguments_hash=row.arguments_hash,
+        arguments_bytes=row.arguments_bytes,
+        result_hash=row.result_hash,
+        result_bytes=row.result_bytes,
+        outcome=Outcome(row.outcome),
+        error=row.error,
+        timings=Timings(queue_us=row.queue_us, instantiate_us=row.instantiate_us, run_us=row.run_us),
+        total_us=row.total_us,
+    )

@@ -1,0 +1,1 @@
+"""One module for each schema revision; `revisions.REVISIONS` lists them in order."""

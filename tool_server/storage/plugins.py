@@ -1,0 +1,62 @@
+"""`PluginStore` on SQL."""
+
+from __future__ import annotations
+
+from tool_server.model.release import Installation, InstalledRelease, PluginSummary, Release, VersionSummary
+from tool_server.storage import installations, integrity, releases
+from tool_server.storage.database import Database
+
+
+class SqlPluginStore:
+    """The `PluginStore` of a database. Two stores on one database, in any processes, see the same plugins."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_version(self, release: Release) -> bool:
+        """See `PluginStore.add_version`."""
+        return await self._database.write(releases.add_version, release)
+
+    async def get_version(self, plugin: str, version: str) -> Release:
+        """See `PluginStore.get_version`."""
+        return await self._database.read(releases.get_version, plugin, version)
+
+    async def list_versions(self, plugin: str) -> tuple[VersionSummary, ...]:
+        """See `PluginStore.list_versions`."""
+        return await self._database.read(releases.list_versions, plugin)
+
+    async def list_plugins(self, query: str = "", limit: int = 100, after: str = "") -> tuple[PluginSummary, ...]:
+        """See `PluginStore.list_plugins`."""
+        return await self._database.read(releases.list_plugins, query, limit, after)
+
+    async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None = None) -> None:
+        """See `PluginStore.set_yanked`."""
+        await self._database.write(releases.set_yanked, plugin, version, yanked, reason)
+
+    async def put_installation(self, installation: Installation) -> None:
+        """See `PluginStore.put_installation`."""
+        await self._database.write(installations.put_installation, installation)
+
+    async def remove_installation(self, plugin: str) -> None:
+        """See `PluginStore.remove_installation`."""
+        await self._database.write(installations.remove_installation, plugin)
+
+    async def get_installation(self, plugin: str) -> Installation | None:
+        """See `PluginStore.get_installation`."""
+        return await self._database.read(installations.get_installation, plugin)
+
+    async def list_installed(self) -> tuple[InstalledRelease, ...]:
+        """See `PluginStore.list_installed`."""
+        return await self._database.read(installations.list_installed)
+
+    async def revision(self) -> int:
+        """See `PluginStore.revision`."""
+        return await self._database.read(installations.revision)
+
+    async def referenced_digests(self) -> frozenset[str]:
+        """See `PluginStore.referenced_digests`."""
+        return await self._database.read(releases.referenced_digests)
+
+    async def check(self) -> tuple[str, ...]:
+        """See `PluginStore.check`."""
+        return await self._database.read(integrity.check)

@@ -1,0 +1,152 @@
+"""The tables, as SQLAlchemy Core sees them. `migrations` builds them; a test holds the two in agreement.
+
+Whatever is looked up, sorted or counted has a column of its own; the rest of a release is one JSON text, which a
+reader hands to pydantic without an intermediate form. Text, not a JSON type, for that reason.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC also where the database forgets time zones, as SQLite does."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; a naive moment is a programming error."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Back to an aware moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row whose columns are read by name."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+plugins = Table(
+    "plugins",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # The rest is what a listing shows, kept up to date by every publish and yank, so that a listing reads one table.
+    Column("versions", Integer, nullable=False),
+    Column("latest", Text),
+    Column("description", Text, nullable=False),
+    Column("keywords", Text, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    # Case-folded here, not by the database: SQLite knows the cases of ASCII alone.
+    Column("search", Text, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("plugin", Text, ForeignKey("plugins.name"), primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("digest", Text, nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("manifest_digest", Text, nullable=False),
+    Column("publisher", Text, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("yanked", Boolean, nullable=False),
+    Column("yank_reason", Text),
+    # Last, so that the short columns are read without the pages that a long text spills over to.
+    Column("release", Text, nullable=False),
+)
+
+installations = Table(
+    "installations",
+    metadata,
+    Column("plugin", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("requested", Text, nullable=False),
+    Column("previous", Text),
+    Column("granted", Text, nullable=False),
+    Column("installed_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["plugin", "version"], ["versions.plugin", "versions.version"]),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    # The order of arrival, which breaks ties between calls of one microsecond.
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("plugin", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("arguments_hash", Text, nullable=False),
+    Column("arguments_bytes", BigInteger, nullable=False),
+    Column("result_hash", Text),
+    Column("result_bytes", BigInteger),
+    Column("outcome", Text, nullable=False),
+    Column("error", Text),
+    Column("queue_us", BigInteger, nullable=False),
+    Column("instantiate_us", BigInteger, nullable=False),
+    Column("run_us", BigInteger, nullable=False),
+    Column("total_us", BigInteger, nullable=False),
+    Index(None, "started_at"),
+    Index(None, "tool", "started_at"),
+)
+
+INSTALLATION_REVISION = "installations"
+"""The row of `counters` that grows with every change of an installation."""
