@@ -215,6 +215,12 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     config = services.config
     mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
     services.catalog.subscribe(mcp.tools_changed)
+
+    @asynccontextmanager
+    async def living() -> AsyncGenerator[None]:
+        async with watching(services), mcp.watching_clients():
+            yield
+
     names = ("127.0.0.1", "localhost", "[::1]", config.host)
     hosts = tuple(f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in ("", ":*")) + config.allowed_hosts
     origins = tuple(f"http://{host}" for host in hosts) + config.allowed_origins
@@ -237,7 +243,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         allowed_origins=origins,
         anonymous_loopback=config.auth.anonymous_loopback,
         anonymous_everywhere=open_to_all,
-        lifespan=lambda: watching(services),
+        lifespan=living,
     )
     return HttpApplication(app, mcp)
 

@@ -25,7 +25,7 @@ def listing(*tools: JsonValue, **more: JsonValue) -> bytes:
 
 def test_each_convention_is_asked_in_its_own_words() -> None:
     assert probes(Abi.EXTISM) == ()
-    assert probes(Abi.SERVLET) == probes(Abi.HYPER_V1) == (Probe("describe", b""),)
+    assert probes(Abi.SERVLET) == (Probe("describe", b""),)
     (probe,) = probes(Abi.HYPER_V2)
     assert probe.export == "list_tools"
     assert set(json.loads(probe.input)["context"]) == {"id", "_meta"}
@@ -35,7 +35,6 @@ def test_each_convention_is_asked_in_its_own_words() -> None:
     ("abi", "export", "form"),
     [
         (Abi.SERVLET, "call", InputForm.SERVLET),
-        (Abi.HYPER_V1, "call", InputForm.SERVLET),
         (Abi.HYPER_V2, "call_tool", InputForm.HYPER_V2),
     ],
 )

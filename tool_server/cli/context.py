@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -49,21 +50,6 @@ data_dir_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-class ExampleCommand(click.Command):
-    """A command whose help ends in examples that can be pasted."""
-
-    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = examples
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples verbatim."""
-        if self.examples:
-            with formatter.section("Examples"):
-                for line in self.examples.strip().splitlines():
-                    formatter.write(f"  {line.strip()}\n")
-
-
 def load_config(data_dir: Path | None = None, **overrides: Any) -> LoadedConfig:
     """The configuration in force, with command line options on top.
 
@@ -74,10 +60,17 @@ def load_config(data_dir: Path | None = None, **overrides: Any) -> LoadedConfig:
 
 
 def configure_logging(config: Config) -> None:
-    """Send the log to stderr."""
-    logging.basicConfig(
-        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    """Send the log to stderr.
+
+    Raises:
+        InvalidInput: `invalid_config`.
+    """
+    level = logging.getLevelNamesMapping().get(config.log_level.upper())
+    if level is None:
+        raise InvalidInput(
+            "invalid_config", f"log_level: {config.log_level[:40]!r} is none of debug, info, warning, error, critical"
+        )
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("mcp", "httpx", "httpcore", "uvicorn", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -90,6 +83,11 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
 def print_json(value: object) -> None:
     """One JSON document on stdout, for programs."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def hide_password(url: str) -> str:
+    """A URL for people's eyes: the password in it is not shown."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def translated(function: Callable[P, T]) -> Callable[P, T]:
@@ -114,17 +112,22 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
 def _single(error: BaseException) -> BaseException:
     # A task group wraps even one error.
     if isinstance(error, BaseExceptionGroup):
-        inner = cast("tuple[BaseException, ...]", error.exceptions)
+        inner: tuple[BaseException, ...] = cast(Any, error).exceptions
         if len(inner) == 1:
             return _single(inner[0])
         return RuntimeError(f"{len(inner)} errors at once: {'; '.join(map(str, inner))}")
     return error
 
 
-def fail(error: BaseException) -> NoReturn:
-    """Print what went wrong and leave with the exit code of its class."""
+def fail(error: BaseException, *, printed: bool = False) -> NoReturn:
+    """Print what went wrong and leave with the exit code of its class.
+
+    Args:
+        printed: whether the command's own JSON, one document, is on stdout already.
+    """
     error = _single(error)
-    as_json = "--json" in sys.argv
+    context = click.get_current_context(silent=True)
+    as_json = context is not None and bool(context.params.get("as_json")) and not printed
     if isinstance(error, ToolServerError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), EXIT_INTERNAL)
         if as_json:
@@ -132,6 +135,8 @@ def fail(error: BaseException) -> NoReturn:
         click.echo(f"error: {error.message}", err=True)
         raise SystemExit(code)
     log_id = uuid4().hex[:12]
+    if as_json:
+        print_json({"error": {"code": "internal_error", "message": f"internal error {log_id}", "data": {}}})
     if os.environ.get("TOOL_SERVER_DEBUG"):
         traceback.print_exception(error)
     click.echo(

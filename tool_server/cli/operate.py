@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tool_server.cli.examples import ExampleGroup
 from tool_server.version import VERSION
 
 _COMMANDS = {
@@ -20,7 +21,7 @@ _COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(ExampleGroup):
     """Imports a command's module only when it is used: `stdio` starts in the time that its own imports take."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,7 +42,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, _, summary) in _COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    examples="tool-server up\ntool-server tools\ntool-server call --help",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(VERSION, prog_name="tool-server")
 def main(**_: Any) -> None:
     """Run and operate an agent tool server.

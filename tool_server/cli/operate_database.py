@@ -8,18 +8,20 @@ import click
 
 from tool_server.bootstrap import build, check_storage
 from tool_server.cli.context import (
-    ExampleCommand,
     data_dir_option,
+    fail,
+    hide_password,
     json_option,
     load_config,
     print_json,
     run_async,
     translated,
 )
+from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.errors import Unavailable
 
 
-@click.group(name="db")
+@click.group("db", cls=ExampleGroup, examples="tool-server db check\ntool-server db upgrade")
 def database() -> None:
     """Upgrade and check the database and the artifacts."""
 
@@ -36,7 +38,7 @@ def upgrade(data_dir: Path | None) -> None:
             pass
 
     run_async(main)
-    click.echo(f"{config.effective_database_url} is up to date")
+    click.echo(f"{hide_password(config.effective_database_url)} is up to date")
 
 
 @database.command(cls=ExampleCommand, examples="tool-server db check\ntool-server db check --json")
@@ -60,4 +62,7 @@ def check(data_dir: Path | None, as_json: bool) -> None:
         if not problems:
             click.echo("clean")
     if problems:
-        raise Unavailable("damaged", "; ".join(problems))
+        fail(
+            Unavailable("damaged", f"{'; '.join(problems)}. Stop the server and put a backup of the data folder back"),
+            printed=True,
+        )

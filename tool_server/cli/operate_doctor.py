@@ -11,14 +11,16 @@ import click
 
 from tool_server.bootstrap import build, check_storage, try_sandbox
 from tool_server.cli.context import (
-    ExampleCommand,
     data_dir_option,
+    fail,
+    hide_password,
     json_option,
     load_config,
     print_json,
     run_async,
     translated,
 )
+from tool_server.cli.examples import ExampleCommand
 from tool_server.cli.output import print_table
 from tool_server.config import Config, LoadedConfig, flatten
 from tool_server.errors import ToolServerError, Unavailable
@@ -55,12 +57,13 @@ def doctor(data_dir: Path | None, as_json: bool) -> None:
         for name, (good, detail) in checks.items():
             click.echo(f"{'ok  ' if good else 'FAIL'}  {name}: {detail}")
     if failed:
-        raise Unavailable("unhealthy", f"not working: {', '.join(failed)}")
+        reasons = "; ".join(f"{name}: {checks[name][1]}" for name in failed)
+        fail(Unavailable("unhealthy", f"not working: {reasons}"), printed=True)
 
 
 def _settings(loaded: LoadedConfig) -> list[tuple[str, str, str]]:
     values = flatten(loaded.config.model_dump(mode="json"))
-    return [(name, str(value), loaded.origins.get(name, "default")) for name, value in values.items()]
+    return [(name, hide_password(str(value)), loaded.origins.get(name, "default")) for name, value in values.items()]
 
 
 async def _checks(config: Config) -> dict[str, tuple[bool, str]]:

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from tool_server.cli.context import (
-    ExampleCommand,
     configure_logging,
     data_dir_option,
     load_config,
     run_async,
     translated,
 )
+from tool_server.cli.examples import ExampleCommand
 
 
 @click.command(
@@ -21,7 +21,7 @@ from tool_server.cli.context import (
     examples="""
     tool-server up
     tool-server up --port 9000 --data-dir ./data
-    tool-server up --host 0.0.0.0        (needs a token: tool-server token create NAME --scope call)
+    tool-server up --host 0.0.0.0  # needs a token: tool-server token create NAME --scope call
     """,
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")

@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from tool_server.cli.backend import open_backend
-from tool_server.cli.context import ExampleCommand, data_dir_option, json_option, print_json, run_async, translated
+from tool_server.cli.context import (
+    data_dir_option,
+    json_option,
+    print_json,
+    run_async,
+    translated,
+)
+from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.cli.output import print_table, short_time
 from tool_server.errors import InvalidInput
 from tool_server.model.caller import Scope, TokenRecord
@@ -18,7 +25,7 @@ _LIFETIME = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-@click.group()
+@click.group(cls=ExampleGroup, examples="tool-server token create mastra --scope call\ntool-server token list")
 def token() -> None:
     """Make, list and revoke the bearer tokens of clients."""
 

@@ -9,7 +9,15 @@ from typing import Any, cast
 import click
 
 from tool_server.cli.backend import open_backend
-from tool_server.cli.context import ExampleCommand, data_dir_option, json_option, print_json, run_async, translated
+from tool_server.cli.context import (
+    data_dir_option,
+    fail,
+    json_option,
+    print_json,
+    run_async,
+    translated,
+)
+from tool_server.cli.examples import ExampleCommand
 from tool_server.cli.output import print_table
 from tool_server.errors import CallFailed, InvalidInput
 from tool_server.model.call import ToolResult
@@ -63,9 +71,9 @@ def tools(data_dir: Path | None, as_json: bool) -> None:
 @click.command(
     cls=ExampleCommand,
     examples="""
-    tool-server call hash_sha256 '{"text": "hello"}'
-    echo '{"text": "hello"}' | tool-server call hash_sha256 -
-    tool-server call hash_sha256 '{"text": "hello"}' --json
+    tool-server call hash_digest '{"data": "hello"}'
+    echo '{"data": "hello"}' | tool-server call hash_digest -
+    tool-server call hash_digest '{"data": "hello"}' --json
     """,
 )
 @click.argument("tool")
@@ -92,7 +100,7 @@ def call(tool: str, arguments: str, data_dir: Path | None, as_json: bool) -> Non
     else:
         _print(result)
     if result.is_error:
-        raise CallFailed("tool_error", f"{tool} answered with an error")
+        fail(CallFailed("tool_error", f"{tool} answered with an error: its result says why"), printed=True)
 
 
 def _as_json(result: ToolResult) -> JsonObject:

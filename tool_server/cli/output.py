@@ -9,8 +9,8 @@ from datetime import datetime
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tool_server.model.tool import Finding, Severity
 
@@ -25,9 +25,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
-    # A pipe has no width: never cut what a program reads.
-    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table, soft_wrap=False)
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    if sys.stdout.isatty():
+        _Console().print(table)
+        return
+    # A pipe has no width: never fold what a program reads.
+    console = _Console(width=100_000, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the commands' translation table, where it is no failure."""
+        raise BrokenPipeError
 
 
 @contextmanager
@@ -62,5 +75,8 @@ def size_text(size: int) -> str:
     return f"{size / 1024:.1f} KiB" if size < 1024**2 else f"{size / 1024**2:.1f} MiB"
 
 
-def _plain(cell: str) -> str:
-    return escape(cell)
+def printable(text: str) -> str:
+    """One line that cannot steer a terminal: control and direction characters are shown as escapes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

@@ -12,7 +12,6 @@ import click
 
 from tool_server.cli.backend import Backend, Identity, open_backend
 from tool_server.cli.context import (
-    ExampleCommand,
     data_dir_option,
     json_option,
     load_config,
@@ -22,11 +21,13 @@ from tool_server.cli.context import (
 )
 from tool_server.cli.credentials import (
     Credentials,
+    check_token,
     check_url,
     credentials_file,
     forget_credentials,
     save_credentials,
 )
+from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.cli.output import print_findings, print_table, short_time, size_text, working
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_files import load_plugin_folder
@@ -38,7 +39,11 @@ from tool_server.version import VERSION
 T = TypeVar("T")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=ExampleGroup,
+    examples="extism-registry publish ./my-plugin\nextism-registry install my-plugin\nextism-registry install --help",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(VERSION, prog_name="extism-registry")
 def main() -> None:
     """Publish Extism plugins and install them as tools.
@@ -75,7 +80,7 @@ def login(url: str, token_stdin: bool, as_json: bool) -> None:
         token = os.environ["TOOL_SERVER_TOKEN"]
     else:
         token = click.prompt("Token", hide_input=True, default="", show_default=False, err=True).strip()
-    credentials = Credentials(url=base, token=token)
+    credentials = Credentials(url=base, token=check_token(token))
 
     async def check() -> Identity:
         from tool_server.cli.remote import open_remote
@@ -96,6 +101,8 @@ def login(url: str, token_stdin: bool, as_json: bool) -> None:
 def logout() -> None:
     """Forget the login and work on the local data folder again."""
     click.echo("logged out" if forget_credentials() else f"there was no login in {credentials_file()}")
+    if os.environ.get("TOOL_SERVER_URL"):
+        click.echo("TOOL_SERVER_URL still names a server: unset it to work on the local data folder", err=True)
 
 
 @main.command(cls=ExampleCommand, examples="extism-registry whoami")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import httpx
+from pydantic import ValidationError
 
 from tool_server.cli.backend import Identity, InstalledPlugin, Offered, OfferedTool
 from tool_server.cli.credentials import Credentials
@@ -39,6 +41,9 @@ _KINDS: Mapping[str, type[ToolServerError]] = {
     "call-failed": CallFailed,
     "unavailable": Unavailable,
 }
+P = ParamSpec("P")
+T = TypeVar("T")
+
 TIMEOUT = httpx.Timeout(150.0, connect=10.0)
 """A publish may compile for two minutes."""
 
@@ -51,6 +56,22 @@ async def open_remote(credentials: Credentials) -> AsyncGenerator[RemoteBackend]
         yield RemoteBackend(client, credentials.url)
 
 
+def _understood(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Turn an answer of another shape, from another kind or version of server, into an error that says so."""
+
+    @functools.wraps(method)
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except (KeyError, TypeError, ValidationError) as error:
+            raise Unavailable(
+                "not_a_server",
+                "the server's answer has another shape than this tool-server's: check the address and both versions",
+            ) from error
+
+    return wrapper
+
+
 class RemoteBackend:
     """The REST API's methods, with its problems turned back into our errors."""
 
@@ -58,10 +79,12 @@ class RemoteBackend:
         self._client = client
         self._url = url
 
+    @_understood
     async def whoami(self) -> Identity:
         found = await self._json("GET", "whoami")
         return Identity(self._url, found["name"], tuple(found["scopes"]))
 
+    @_understood
     async def plugins(self, query: str) -> tuple[PluginSummary, ...]:
         found: list[PluginSummary] = []
         after: str | None = ""
@@ -71,13 +94,16 @@ class RemoteBackend:
             after = page["next"]
         return tuple(found)
 
+    @_understood
     async def versions(self, plugin: str) -> tuple[VersionSummary, ...]:
         found = await self._json("GET", f"plugins/{quote(plugin)}/versions")
         return tuple(VersionSummary.model_validate(item) for item in found["items"])
 
+    @_understood
     async def release(self, plugin: str, requested: str) -> Release:
         return _release(await self._json("GET", f"plugins/{quote(plugin)}", params={"version": requested}))
 
+    @_understood
     async def publish(self, source: PluginSource) -> Published:
         manifest = source.manifest.model_dump_json(by_alias=True, exclude_unset=True)
         found = await self._json(
@@ -90,18 +116,23 @@ class RemoteBackend:
         )
         return Published(_release(found["release"]), found["created"])
 
+    @_understood
     async def install(self, plugin: str, requested: str) -> Installed:
         return _installed(await self._json("PUT", f"installations/{quote(plugin)}", json={"version": requested}))
 
+    @_understood
     async def update(self, plugin: str) -> Installed:
         return _installed(await self._json("POST", f"installations/{quote(plugin)}/update"))
 
+    @_understood
     async def rollback(self, plugin: str) -> Installed:
         return _installed(await self._json("POST", f"installations/{quote(plugin)}/rollback"))
 
+    @_understood
     async def uninstall(self, plugin: str) -> None:
         await self._request("DELETE", f"installations/{quote(plugin)}")
 
+    @_understood
     async def installed(self) -> tuple[InstalledPlugin, ...]:
         found = await self._json("GET", "installations")
         return tuple(
@@ -109,12 +140,14 @@ class RemoteBackend:
             for item in found["items"]
         )
 
+    @_understood
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
         path = f"plugins/{quote(plugin)}/versions/{quote(version)}/yank"
         if yanked:
             return _release(await self._json("PUT", path, json={"reason": reason}))
         return _release(await self._json("DELETE", path))
 
+    @_understood
     async def offered(self) -> Offered:
         found = await self._json("GET", "tools")
         tools = tuple(
@@ -135,6 +168,7 @@ class RemoteBackend:
         )
         return Offered(tools, held)
 
+    @_understood
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
         found = await self._json("POST", f"tools/{quote(tool)}/call", json=arguments)
         return ToolResult(
@@ -144,15 +178,18 @@ class RemoteBackend:
             meta=found.get("_meta"),
         )
 
+    @_understood
     async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
         seconds = None if lifetime is None else int(lifetime.total_seconds())
         body = {"name": name, "scopes": [str(scope) for scope in scopes], "lifetime_seconds": seconds}
         found = await self._json("POST", "tokens", json=body)
         return NewToken(_token(found["token"]), found["secret"])
 
+    @_understood
     async def list_tokens(self) -> tuple[TokenRecord, ...]:
         return tuple(_token(item) for item in (await self._json("GET", "tokens"))["items"])
 
+    @_understood
     async def revoke_token(self, name_or_id: str) -> TokenRecord:
         return _token(await self._json("DELETE", f"tokens/{quote(name_or_id)}"))
 
@@ -183,7 +220,7 @@ class RemoteBackend:
             body = response.json()
             kind = _KINDS.get(body.get("kind"), Unavailable)
             return kind(body["code"], body["detail"], body.get("data"))
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return self._not_a_server(f" (HTTP {response.status_code})")
 
     def _not_a_server(self, detail: str = "") -> Unavailable:

@@ -20,7 +20,9 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 PROXY_HEADERS = frozenset(
     {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip", b"fly-client-ip"}
 )
-"""Signs, besides `X-Forwarded-*`, that a loopback peer is a proxy and the real client somewhere else."""
+"""Signs, besides `PROXY_PREFIXES`, that a loopback peer is a proxy and the real client somewhere else."""
+
+PROXY_PREFIXES = (b"x-forwarded-", b"x-original-")
 
 _INVALID_TOKEN = f'{CHALLENGE}, error="invalid_token"'
 
@@ -109,6 +111,4 @@ def _is_loopback(host: str) -> bool:
 
 def _proxied(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     names = [name.lower() for name, _ in headers]
-    return not PROXY_HEADERS.isdisjoint(names) or any(
-        name.startswith((b"x-forwarded-", b"x-original-")) for name in names
-    )
+    return not PROXY_HEADERS.isdisjoint(names) or any(name.startswith(PROXY_PREFIXES) for name in names)

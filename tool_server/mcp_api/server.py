@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from mcp.server import ServerRequestContext
@@ -12,10 +14,12 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tool_server.mcp_api.hang_up import HangUpWatch
 from tool_server.mcp_api.tools import Invoke, ToolHandlers
 from tool_server.model.catalog import Catalog
 
@@ -39,7 +43,8 @@ class McpServer:
     """One MCP server for all clients of this process."""
 
     def __init__(self, catalog: Callable[[], Catalog], invoke: Invoke, version: str) -> None:
-        handlers = ToolHandlers(catalog, invoke)
+        self._hang_up = HangUpWatch()
+        handlers = ToolHandlers(catalog, invoke, self._hang_up)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
         self._handshake_session: ServerSession | None = None
@@ -54,6 +59,9 @@ class McpServer:
             on_subscriptions_listen=self._listen,
             get_tool_input_schema=handlers.input_schema,
         )
+        if find_spec("opentelemetry.sdk") is None:
+            # Without an SDK spans go nowhere, and making them costs as much as checking a call.
+            self._server.middleware.clear()
 
     async def tools_changed(self) -> None:
         """Tell every client that listens that the list of tools is another one now."""
@@ -62,15 +70,30 @@ class McpServer:
             await self._handshake_session.send_tool_list_changed()
 
     def http_app(self, settings: HttpSettings) -> ASGIApp:
-        """The Streamable HTTP endpoint at `/mcp`, both eras, without sessions. Its lifespan must be entered."""
-        return self._server.streamable_http_app(
-            stateless_http=True,
+        """The Streamable HTTP endpoint, both eras, without sessions.
+
+        Its lifespan must be entered, and `watching_clients` beside it. Which path leads here is the caller's choice.
+        """
+        application = self._server.streamable_http_app(
+            # A call's answer as one JSON document costs half of an event stream; subscriptions stream all the same.
             json_response=True,
+            stateless_http=True,
             max_request_body_size=settings.max_body_bytes,
             transport_security=TransportSecuritySettings(
                 allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
             ),
         )
+        endpoint = StreamableHTTPASGIApp(self._server.session_manager)
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            # The SDK's application routes one path; its router and error pages are not worth their time here.
+            await (endpoint if scope["type"] == "http" else application)(scope, receive, send)
+
+        return serve
+
+    def watching_clients(self) -> AbstractAsyncContextManager[None]:
+        """Stops the calls of HTTP clients that hang up, while the block runs."""
+        return self._hang_up.watching()
 
     def close_subscriptions(self) -> None:
         """End every open `subscriptions/listen` stream gracefully."""

@@ -11,18 +11,19 @@ from typing import Any
 import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from starlette.requests import Request
 
-from tool_server.background import unless
 from tool_server.errors import InvalidInput
 from tool_server.mcp_api.errors import failed_result
+from tool_server.mcp_api.hang_up import HangUpWatch
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog, CatalogEntry
-from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue
+from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue, canonical_json
 
 PAGE_SIZE = 1_000
 """Tools on one page. Many clients read only the first."""
+
+HEADER_KEYWORD = b'"x-mcp-header"'
 
 Invoke = Callable[[str, JsonObject, Caller], Awaitable[ToolResult]]
 
@@ -30,12 +31,16 @@ Invoke = Callable[[str, JsonObject, Caller], Awaitable[ToolResult]]
 class ToolHandlers:
     """The two handlers. The wire form of every tool is made once for each snapshot of the catalogue."""
 
-    def __init__(self, catalog: Callable[[], Catalog], invoke: Invoke, page_size: int = PAGE_SIZE) -> None:
+    def __init__(
+        self, catalog: Callable[[], Catalog], invoke: Invoke, hang_up: HangUpWatch, page_size: int = PAGE_SIZE
+    ) -> None:
         self._catalog = catalog
         self._invoke = invoke
+        self._hang_up = hang_up
         self._page_size = page_size
         self._made_for: Catalog | None = None
         self._tools: list[types.Tool] = []
+        self._with_headers: dict[str, JsonObject] = {}
 
     async def list_tools(
         self, context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
@@ -60,21 +65,25 @@ class ToolHandlers:
             call = partial(self._invoke, params.name, arguments, caller_of(context))
             if context.request is None:
                 return wire_result(await call())
-            # Answers are plain JSON, and then the SDK does not notice a client that hangs up.
-            result = await unless(partial(_disconnected, context.request), call)
+            result = await self._hang_up.run(context.request, call)
             return types.CallToolResult(content=[], is_error=True) if result is None else wire_result(result)
         except Exception as error:  # noqa: BLE001 - MCP's top-level translation table
             return failed_result(error)
 
     def input_schema(self, name: str) -> JsonObject | None:
-        """A tool's input schema, for the SDK's check of `Mcp-Param-*` headers."""
-        entry = self._catalog().entries.get(name)
-        return None if entry is None else entry.definition.input_schema
+        """The input schema of a tool with parameters in `Mcp-Param-*` headers, for the SDK's check; else None."""
+        self._current_tools()
+        return self._with_headers.get(name)
 
     def _current_tools(self) -> list[types.Tool]:
         catalog = self._catalog()
         if catalog is not self._made_for:
             self._tools = [wire_tool(entry) for entry in catalog.entries.values()]
+            self._with_headers = {
+                name: entry.definition.input_schema
+                for name, entry in catalog.entries.items()
+                if HEADER_KEYWORD in canonical_json(entry.definition.input_schema)
+            }
             self._made_for = catalog
         return self._tools
 
@@ -82,11 +91,6 @@ class ToolHandlers:
 def caller_of(context: ServerRequestContext[Any, Any]) -> Caller:
     """Who sent this request: over HTTP whom the authentication found, over stdio the local user."""
     return LOCAL if context.request is None else context.request.state.caller
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def wire_tool(entry: CatalogEntry) -> types.Tool:

@@ -125,9 +125,13 @@ class Session:
         worker, seconds = self._worker, self._services.compile_timeout_s
         self._allow(seconds)
         started = time.monotonic()
-        wasm = await self._services.read_artifact(loading.program.digest)
-        await worker.send(encode(FrameType.LOAD, loading.header(), wasm))
         too_slow = CallFailed("timeout", f"loading the plugin took longer than {seconds:g} s")
+        wasm: bytes | None = None
+        with anyio.move_on_after(seconds):
+            wasm = await self._services.read_artifact(loading.program.digest)
+        if wasm is None:
+            raise too_slow
+        await worker.send(encode(FrameType.LOAD, loading.header(), wasm))
         frame = await self._receive(too_slow)
         try:
             self._expect_loaded(frame, loading)
