@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from tool_server.background import background
 from tool_server.config import Config
-from tool_server.errors import Conflict, ToolServerError, Unavailable
+from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
 from tool_server.model.call import Probe
@@ -111,7 +111,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
         recorder = CallRecorder(call_log)
-        async with open_pool(config, artifacts.get) as pool, recorder.running():
+        async with open_pool(config, _program_reader(artifacts)) as pool, recorder.running():
             await catalog.refresh()
             yield Services(
                 config=config,
@@ -148,6 +148,22 @@ async def watching(services: Services) -> AsyncGenerator[None]:
         yield
 
 
+def _program_reader(artifacts: ArtifactStore) -> Callable[[str], Awaitable[bytes]]:
+    async def read(digest: str) -> bytes:
+        try:
+            return await artifacts.get(digest)
+        except NotFound as error:
+            # The tool exists: that its bytes are gone is this server's trouble, not a mistake of the caller.
+            raise Unavailable(
+                "missing_artifact",
+                f"the artifact {digest[:12]} of this plugin is gone from the artifact store: publish the very same "
+                "version again to bring it back, or restore a backup",
+                {"digest": digest},
+            ) from error
+
+    return read
+
+
 def _refresher(catalog: CatalogService) -> Callable[[], Awaitable[None]]:
     async def refresh() -> None:
         await catalog.refresh()
@@ -174,8 +190,9 @@ async def install_bundled(services: Services) -> None:
             published = await services.publish.publish(
                 source.manifest, source.wasm, PUBLISHER_OF_BUNDLED, source.findings
             )
-        except Conflict as error:
-            logger.warning("the bundled plugin in %s is not installed: %s", manifest.parent, error.message)
+        except (Conflict, Denied, InvalidInput) as error:
+            # One plugin that cannot be offered, such as one whose name is taken, never keeps the server down.
+            logger.warning("the bundled plugin %s is not installed: %s", manifest.parent.name, error.message)
             continue
         if published.created:
             await services.install.install(published.release.plugin, "", PUBLISHER_OF_BUNDLED)
@@ -216,6 +233,10 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
     services.catalog.subscribe(mcp.tools_changed)
 
+    async def ready() -> None:
+        services.pool.require_ready()
+        await services.plugins.revision()
+
     @asynccontextmanager
     async def living() -> AsyncGenerator[None]:
         async with watching(services), mcp.watching_clients():
@@ -233,7 +254,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             invoke=services.invoke,
             tokens=services.tokens,
             call_log=services.call_log,
-            ready=services.plugins.revision,
+            ready=ready,
             version=VERSION,
             wasm_bytes=config.limits.wasm,
             body_bytes=config.limits.input,

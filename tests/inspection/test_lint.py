@@ -13,6 +13,7 @@ from tool_server.model.json_value import JsonObject
 from tool_server.model.tool import (
     Binding,
     Finding,
+    InputForm,
     OutputForm,
     Severity,
     ToolAnnotations,
@@ -352,6 +353,15 @@ WARNED: dict[str, tuple[ToolDefinition, str, str]] = {
         "$.input_schema.properties.a",
     ),
     "no output schema": (tool(output_schema=None), "no-output-schema", "$.output_schema"),
+    "described content without output schema": (
+        tool(
+            output_schema=None,
+            source=TypeSource.DESCRIBED,
+            binding=Binding(export="call", input=InputForm.SERVLET, output=OutputForm.CONTENT),
+        ),
+        "no-output-schema",
+        "$.output_schema",
+    ),
     "posix class": (
         with_property({"pattern": "^[[:alpha:]$"}),
         "posix-class",

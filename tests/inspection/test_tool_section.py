@@ -70,7 +70,7 @@ def test_a_malformed_entry_is_quarantined_and_hides_no_other(entry: JsonObject, 
         (b"[]", "invalid_section"),
         (b"{}", "invalid_section"),
         (b'{"tools": []}', "invalid_section"),
-        (b'{"tools": {"a": {"title": "\\ud800"}}}', "invalid_section"),
+        (b'{"tools": {"a": {"title": "\\ud800"}}}', "invalid_json"),
         (json.dumps({"tools": {str(number): {} for number in range(1_001)}}).encode(), "invalid_section"),
     ],
 )

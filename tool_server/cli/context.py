@@ -71,7 +71,7 @@ def configure_logging(config: Config) -> None:
             "invalid_config", f"log_level: {config.log_level[:40]!r} is none of debug, info, warning, error, critical"
         )
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("mcp", "httpx", "httpcore", "uvicorn", "alembic"):
+    for noisy in ("mcp", "httpx", "httpcore", "uvicorn", "alembic", "nodesemver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
@@ -111,12 +111,12 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
 
 def _single(error: BaseException) -> BaseException:
     # A task group wraps even one error.
-    if isinstance(error, BaseExceptionGroup):
+    while isinstance(error, BaseExceptionGroup):
         inner: tuple[BaseException, ...] = cast(Any, error).exceptions
-        if len(inner) == 1:
-            return _single(inner[0])
-        return RuntimeError(f"{len(inner)} errors at once: {'; '.join(map(str, inner))}")
-    return error
+        if len(inner) > 1:
+            break
+        error = inner[0]
+    return cast(BaseException, error)
 
 
 def fail(error: BaseException, *, printed: bool = False) -> NoReturn:

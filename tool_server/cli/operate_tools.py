@@ -18,7 +18,7 @@ from tool_server.cli.context import (
     translated,
 )
 from tool_server.cli.examples import ExampleCommand
-from tool_server.cli.output import print_table
+from tool_server.cli.output import first_line, print_table
 from tool_server.errors import CallFailed, InvalidInput
 from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, json_type, parse_json
@@ -55,10 +55,7 @@ def tools(data_dir: Path | None, as_json: bool) -> None:
             return
         print_table(
             ("TOOL", "PLUGIN", "DESCRIPTION"),
-            [
-                (tool.name, f"{tool.plugin} {tool.version}", tool.description.strip().split("\n")[0][:100])
-                for tool in offered.tools
-            ],
+            [(tool.name, f"{tool.plugin} {tool.version}", first_line(tool.description)) for tool in offered.tools],
             "No tools yet: install a plugin with 'extism-registry install NAME', or start 'tool-server up' once, which "
             "installs the bundled ones.",
         )

@@ -75,6 +75,11 @@ def size_text(size: int) -> str:
     return f"{size / 1024:.1f} KiB" if size < 1024**2 else f"{size / 1024**2:.1f} MiB"
 
 
+def first_line(text: str) -> str:
+    """The beginning of a description, for a list."""
+    return printable(text.strip().partition("\n")[0])[:100]
+
+
 def printable(text: str) -> str:
     """One line that cannot steer a terminal: control and direction characters are shown as escapes."""
     return "".join(

@@ -28,7 +28,7 @@ from tool_server.cli.credentials import (
     save_credentials,
 )
 from tool_server.cli.examples import ExampleCommand, ExampleGroup
-from tool_server.cli.output import print_findings, print_table, short_time, size_text, working
+from tool_server.cli.output import first_line, print_findings, print_table, short_time, size_text, working
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.model.names import tool_name
@@ -363,6 +363,10 @@ def _print_release(release: Release) -> None:
     for tool in release.tools:
         click.echo(f"  {tool_name(release.plugin, tool.name)}")
         if tool.description:
-            click.echo(f"      {tool.description.strip().splitlines()[0]}")
+            click.echo(f"      {first_line(tool.description)}")
     for held in release.quarantined:
         click.echo(f"  held back: {held.name}: {held.reason}")
+
+
+if __name__ == "__main__":
+    main()

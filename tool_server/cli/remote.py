@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -56,7 +57,7 @@ async def open_remote(credentials: Credentials) -> AsyncGenerator[RemoteBackend]
         yield RemoteBackend(client, credentials.url)
 
 
-def _understood(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def _understood(method: Callable[P, CoroutineType[Any, Any, T]]) -> Callable[P, CoroutineType[Any, Any, T]]:
     """Turn an answer of another shape, from another kind or version of server, into an error that says so."""
 
     @functools.wraps(method)

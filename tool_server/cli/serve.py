@@ -10,11 +10,13 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
-from typing import Any
+from dataclasses import dataclass
 
 import anyio
 import click
 import uvicorn
+from anyio.abc import TaskStatus
+from starlette.types import ASGIApp
 
 from tool_server.bootstrap import Services, build, http_application, install_bundled
 from tool_server.config import Config
@@ -23,6 +25,8 @@ from tool_server.model.caller import LOCAL
 
 SHUTDOWN_SECONDS = 5
 """How long open requests may go on after a signal to stop."""
+CALL_SECONDS = 3
+"""How long calls may run after it; then they end as `shutting_down`."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,35 +50,33 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
     """
     listener = _bind(config.host, config.port)
     with contextlib.closing(listener):
-        async with build(config) as services:
-            if not is_loopback(config.host) and not insecure:
-                await _require_token(config, services)
-            if bundled:
-                await install_bundled(services)
-            port = listener.getsockname()[1]
-            application = http_application(services, port=port, open_to_all=insecure)
-            server = _Server(
-                uvicorn.Config(
-                    application.app,
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    proxy_headers=False,
-                    lifespan="on",
-                    timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-                ),
-                started=lambda: announce(_base_url(config.host, port), services),
-            )
-            _spare_the_collector()
-            async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:
+            stopping = _Stopping(tasks.cancel_scope.cancel)
+            await tasks.start(_stop_on_signal, stopping)
+            async with build(config) as services:
+                if not is_loopback(config.host) and not insecure:
+                    await _require_token(config, services)
+                if bundled:
+                    await install_bundled(services)
+                port = listener.getsockname()[1]
+                application = http_application(services, port=port, open_to_all=insecure)
+                server = _Server(application.app, lambda: announce(_base_url(config.host, port), services))
+                _spare_the_collector()
 
                 def stop() -> None:
                     application.mcp.close_subscriptions()
                     server.should_exit = True
+                    tasks.start_soon(_end_calls, services)
 
-                tasks.start_soon(_stop_on_signal, stop)
+                stopping.now = stop
                 await server.serve(sockets=[listener])
-                tasks.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
+
+
+@dataclass(slots=True)
+class _Stopping:
+    now: Callable[[], object]
+    """What a signal does: give up while the server starts, let requests finish once it serves."""
 
 
 def _spare_the_collector() -> None:
@@ -95,9 +97,18 @@ def _base_url(host: str, port: int) -> str:
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling, which raises the signal again before our resources are closed."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, announce: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="on",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
         super().__init__(config)
-        self._announce = started
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then say so."""
@@ -111,11 +122,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _stop_on_signal(stop: Callable[[], Any]) -> None:
+async def _stop_on_signal(stopping: _Stopping, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for received in signals:
             logger.info("stopping on %s", signal.Signals(received).name)
-            stop()
+            stopping.now()
+
+
+async def _end_calls(services: Services) -> None:
+    # Before the connections are cut, so that callers are told why.
+    await anyio.sleep(CALL_SECONDS)
+    await services.pool.end_calls()
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -124,11 +142,14 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host.strip("[]"), port))
-    except OSError as error:
+        # A bound port can be bound again until somebody listens: claim it before the slow part of the start.
+        listener.listen()
+    except (OSError, UnicodeError) as error:
         listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "this is no host name"
         raise Unavailable(
             "address_in_use",
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port (0 takes a free one)",
+            f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port (0 takes a free one)",
         ) from error
     return listener
 

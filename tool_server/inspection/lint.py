@@ -16,7 +16,7 @@ from tool_server.inspection.lint_schema import is_measurable, lint_schema
 from tool_server.inspection.lint_text import hidden_character, hidden_in_value
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.names import MAX_TOOL_NAME, tool_name
-from tool_server.model.tool import Finding, OutputForm, Severity, ToolDefinition
+from tool_server.model.tool import Finding, OutputForm, Severity, ToolDefinition, TypeSource
 
 _WRAPPED = frozenset({OutputForm.VALUE, OutputForm.TEXT_VALUE, OutputForm.BYTES})
 
@@ -34,7 +34,8 @@ def lint_tool(plugin: str, tool: ToolDefinition) -> tuple[Finding, ...]:
         report.warn(
             "no-description", "$.description", "the tool has no description: say what it does and when to use it"
         )
-    if tool.output_schema is None:
+    declared_content = tool.binding.output is OutputForm.CONTENT and tool.source is not TypeSource.DESCRIBED
+    if tool.output_schema is None and not declared_content:
         report.warn(
             "no-output-schema", "$.output_schema", "code cannot use the result: declare an object as output schema"
         )

@@ -15,7 +15,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from tool_server.errors import InvalidInput, ToolServerError
-from tool_server.inspection.json_paths import check_plain, shown
+from tool_server.inspection.json_paths import shown
 from tool_server.inspection.local_references import root_type, with_object_root
 from tool_server.model.call import Probe
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
@@ -134,7 +134,6 @@ def _parse(output: bytes) -> JsonObject:
         _refuse("JSON with a list of tools", "an empty output")
     try:
         document = parse_json(output, what="the description")
-        check_plain(document, code="invalid_description", what="the description")
     except InvalidInput as error:
         raise InvalidInput("invalid_description", error.message, error.data) from error
     if not isinstance(document, dict):

@@ -14,7 +14,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from tool_server.errors import InvalidInput
-from tool_server.inspection.json_paths import check_plain, json_path, shown
+from tool_server.inspection.json_paths import json_path, shown
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 from tool_server.model.manifest import ManifestTool
 from tool_server.model.tool import QuarantinedTool
@@ -41,7 +41,6 @@ def read(section: bytes) -> SectionTools:
         InvalidInput: `invalid_json`, or `invalid_section` where the content has another shape as a whole.
     """
     document = parse_json(section, what=_WHAT)
-    check_plain(document, code="invalid_section", what=_WHAT)
     entries = document.get("tools") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         _refuse("$.tools", "an object of tools by name", entries)

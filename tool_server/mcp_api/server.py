@@ -17,6 +17,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tool_server.mcp_api.hang_up import HangUpWatch
@@ -87,7 +88,13 @@ class McpServer:
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             # The SDK's application routes one path; its router and error pages are not worth their time here.
-            await (endpoint if scope["type"] == "http" else application)(scope, receive, send)
+            if scope["type"] != "http":
+                await application(scope, receive, send)
+            elif scope["method"] == "POST":
+                await endpoint(scope, receive, send)
+            else:
+                # Without sessions there is nothing that a stream opened by GET could carry, or a DELETE could end.
+                await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
 
         return serve
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from typing import NoReturn, cast
 
 import orjson
@@ -36,15 +37,30 @@ def json_type(value: object) -> str:
     return _TYPE_NAMES.get(type(value), "null" if value is None else type(value).__name__)
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise InvalidInput("invalid_json", f"the number {text[:40]} is larger than any that programs can hold")
-    return value
+class _Hooks:
+    """What the standard parser leaves to its caller, with the name of the text for the messages."""
 
+    def __init__(self, what: str) -> None:
+        self._what = what
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidInput("invalid_json", f"{name} is not JSON: use null, a number or a string")
+    def number(self, text: str) -> float:
+        value = float(text)
+        if math.isinf(value):
+            self._refuse(f"the number {text[:40]} is larger than any that programs can hold")
+        return value
+
+    def constant(self, name: str) -> NoReturn:
+        self._refuse(f"{name} is not JSON: use null, a number or a string")
+
+    def pairs(self, pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+            self._refuse(f"the key {json.dumps(twice)[:80]} stands twice in one object")
+        return result
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise InvalidInput("invalid_json", f"in {self._what}, {problem}")
 
 
 def _check_depth(text: str, max_depth: int, what: str) -> None:
@@ -80,9 +96,8 @@ def parse_json(raw: bytes | str, *, what: str = "the text", max_depth: int = MAX
     if text.count("[") + text.count("{") > max_depth:
         _check_depth(text, max_depth, what)
     try:
-        value = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object_without_duplicates
-        )
+        hooks = _Hooks(what)
+        value = json.loads(text, parse_constant=hooks.constant, parse_float=hooks.number, object_pairs_hook=hooks.pairs)
         if "\\u" in text:
             # Half of a surrogate pair cannot be written as UTF-8 again.
             json.dumps(value, ensure_ascii=False).encode()
@@ -97,17 +112,6 @@ def parse_json(raw: bytes | str, *, what: str = "the text", max_depth: int = MAX
         raise InvalidInput("invalid_json", f"{what} holds half of a surrogate pair, which is no character") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise InvalidInput("invalid_json", f"{what} holds a number with too many digits") from error
-
-
-def _object_without_duplicates(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise InvalidInput("invalid_json", f"the key {json.dumps(key)} stands twice in one object")
-            seen.add(key)
-    return result
 
 
 def canonical_json(value: JsonValue) -> bytes:

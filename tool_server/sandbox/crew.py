@@ -73,6 +73,15 @@ class Crew:
         Raises:
             Unavailable: `worker_start_failed`, the last ones did not start either; `shutting_down`.
         """
+        self.require_hiring()
+        return self._spawn()
+
+    def require_hiring(self) -> None:
+        """Do nothing while processes can be started.
+
+        Raises:
+            Unavailable: as `hire`.
+        """
         if self._closed:
             raise shutting_down()
         wait = self._retry_at - time.monotonic()
@@ -83,7 +92,6 @@ class Crew:
                 "'tool-server doctor' says more.",
                 {"retry_after_ms": int(wait * 1000) + 1},
             )
-        return self._spawn()
 
     def employ_extra(self) -> WorkerProcess:
         """A new process beyond the crew's size, for one task; give it to `discard` afterwards."""

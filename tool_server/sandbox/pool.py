@@ -69,12 +69,28 @@ class WorkerPool:
         await self._stack.aclose()
 
     async def _shut(self, crew: Crew, tasks: anyio.CancelScope) -> None:
+        tasks.cancel()
+        await self._end(crew)
+
+    async def end_calls(self) -> None:
+        """End every call, running or waiting, as `shutting_down`, and take no more."""
+        if self._crew is not None:
+            await self._end(self._crew)
+
+    async def _end(self, crew: Crew) -> None:
         self._crew = None
         self._gate.close()
         self._inspection_gate.close()
-        tasks.cancel()
         with anyio.CancelScope(shield=True):
             await crew.close()
+
+    def require_ready(self) -> None:
+        """Do nothing while calls can be taken.
+
+        Raises:
+            Unavailable: `shutting_down`; `worker_start_failed`, the last processes did not start.
+        """
+        self._open_crew().require_hiring()
 
     @property
     def pids(self) -> frozenset[int]:

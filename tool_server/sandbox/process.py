@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -33,12 +34,23 @@ _OUT_OF_MEMORY = (
 
 
 class WorkerProcess:
-    """A child process and its socket. Whoever spawns one reaps it."""
+    """A child process and its socket. Whoever spawns one reaps it.
+
+    The socket is watched by asyncio's own `add_reader` for as long as the process lives: registering a wait for every
+    frame costs as much as a short call, and this way the end of an idle worker is seen when it happens.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
         self._process = process
         self._socket = channel
         self._decoder = Decoder(MAX_BODY)
+        self._loop = asyncio.get_running_loop()
+        self._arrival: asyncio.Future[None] | None = None
+        """Set while somebody waits for a frame."""
+        self._ended = False
+        self._paused = False
+        """Whether bytes came that nobody waits for; no more are read before somebody does."""
+        self._loop.add_reader(channel, self._read)
         self._stderr = b""
         self.ready = False
         """Whether it has said that it is confined and waiting."""
@@ -102,12 +114,7 @@ class WorkerProcess:
         """Whether an idle worker can still be used."""
         if not self.ready:
             return self._process.poll() is None
-        try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        return not self._ended and not self._paused
 
     def read_stderr(self) -> None:
         """Take note of what it wrote to standard error, so that the pipe never fills up."""
@@ -144,18 +151,18 @@ class WorkerProcess:
         Raises:
             CallFailed: `worker_lost`, also for bytes that are no frame.
         """
+        if self._paused and not self._ended:
+            self._paused = False
+            self._loop.add_reader(self._socket, self._read)
         try:
             while (frame := self._decoder.next_frame()) is None:
-                await anyio.wait_readable(self._socket)
-                try:
-                    data = self._socket.recv(_READ)
-                except BlockingIOError:
-                    continue
-                if not data:
+                if self._ended:
                     raise worker_lost()
-                self._decoder.feed(data)
-        except (OSError, anyio.ClosedResourceError) as error:
-            raise worker_lost() from error
+                self._arrival = self._loop.create_future()
+                try:
+                    await self._arrival
+                finally:
+                    self._arrival = None
         except InvalidInput as error:
             _log.error("worker %d sent what is no frame: %s", self.pid, error.message)
             raise worker_lost() from error
@@ -181,6 +188,7 @@ class WorkerProcess:
         with anyio.CancelScope(shield=True):
             self.kill()
             if self._socket.fileno() >= 0:
+                self._end()
                 anyio.notify_closing(self._socket)
                 self._socket.close()
             await self._wait()
@@ -201,6 +209,30 @@ class WorkerProcess:
     def killed_from_outside(self) -> bool:
         """After `reap`: whether somebody else sent SIGKILL, such as the kernel when the machine is out of memory."""
         return self._process.returncode == -signal.SIGKILL and not self._killed
+
+    def _read(self) -> None:
+        """Called by the event loop when there are bytes, or none will come any more."""
+        try:
+            data = self._socket.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+            return
+        self._decoder.feed(data)
+        if self._arrival is None:
+            self._paused = True
+            self._loop.remove_reader(self._socket)
+        elif not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _end(self) -> None:
+        self._ended = True
+        self._loop.remove_reader(self._socket)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     async def _wait(self) -> None:
         """Poll, in steps that grow: portable, and a killed process is gone within a millisecond or two."""

@@ -133,6 +133,18 @@ def _structured(result: ToolResult) -> JsonObject:
     return result.structured
 
 
+def _canonical(arguments: JsonObject) -> bytes:
+    # Over the wire only JSON arrives; a Python program can pass anything.
+    try:
+        return canonical_json(arguments)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            "invalid_arguments",
+            "the arguments are no JSON: send an object of strings, numbers, booleans, null, lists and objects, "
+            "nested less deeply and without circles",
+        ) from error
+
+
 class _RunningCall:
     """What the record of one call gathers while it runs."""
 
@@ -147,7 +159,7 @@ class _RunningCall:
         self.output: GuestOutput | None = None
         self._started_at = started_at
         self._started_ns = time.perf_counter_ns()
-        self._arguments = canonical_json(arguments)
+        self._arguments = _canonical(arguments)
 
     def fail(self, error: ToolServerError) -> None:
         """Note how the call failed."""

@@ -69,24 +69,37 @@ class PublishService:
             Unavailable: storage or sandbox cannot answer.
         """
         caller.require(Scope.PUBLISH)
-        existing = await self._same_version(manifest, wasm)
+        existing = await self._published_before(manifest, wasm, caller)
         if existing is not None:
-            await self._plugins.add_version(existing.model_copy(update={"publisher": caller.name}))
             return Published(existing, created=False)
         release = await examine(manifest, wasm, self._sandbox, self._limits, self._clock, caller.name, findings)
         await self._artifacts.put(wasm)
         created = await self._plugins.add_version(release)
         return Published(release, created)
 
-    async def _same_version(self, manifest: Manifest, wasm: bytes) -> Release | None:
-        # Equal bytes were compiled, described and linted before: nothing is worth doing again.
+    async def _published_before(self, manifest: Manifest, wasm: bytes, caller: Caller) -> Release | None:
+        """The stored version where the same bytes were published and need no second look.
+
+        What the store would refuse in the end is refused here, before anything is compiled or stored.
+
+        Raises:
+            Denied: `not_owner`.
+            Conflict: `version_exists`.
+        """
         try:
-            stored = await self._plugins.get_version(manifest.name, manifest.version)
+            versions = [found.version for found in await self._plugins.list_versions(manifest.name)]
         except NotFound:
             return None
+        again = manifest.version in versions
+        stored = await self._plugins.get_version(manifest.name, manifest.version if again else versions[0])
+        offered = stored.model_copy(update={"publisher": caller.name})
         digest = await anyio.to_thread.run_sync(lambda: sha256_hex(wasm))
-        same = stored.manifest_digest == _manifest_digest(manifest) and stored.program.digest == digest
-        return stored if same and await self._artifacts.exists(digest) else None
+        if again:
+            program = stored.program.model_copy(update={"digest": digest})
+            offered = offered.model_copy(update={"manifest_digest": _manifest_digest(manifest), "program": program})
+        # A version that is there already changes nothing; the store says who may publish and what conflicts.
+        await self._plugins.add_version(offered)
+        return stored if again and await self._artifacts.exists(digest) else None
 
 
 async def examine(

@@ -65,18 +65,26 @@ class CallRecorder:
         """Wait until every record taken so far is written."""
         while self._waiting or self._writing:
             self._hurry.set()
-            self._idle = anyio.Event()
+            if self._idle.is_set():
+                self._idle = anyio.Event()
             await self._idle.wait()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Write records while the block runs, and what is left when it ends."""
-        async with background(self._write_batches):
+        """Write records while the block runs, and what is left when it ends, also by cancellation."""
+        writing = anyio.CancelScope(shield=True)
+
+        async def write() -> None:
+            with writing:
+                await self._write_batches()
+
+        async with background(write):
             try:
                 yield
             finally:
                 with anyio.move_on_after(SHUTDOWN_SECONDS, shield=True) as deadline:
                     await self.flush()
+                writing.cancel()
                 if deadline.cancelled_caught:
                     lost = len(self._waiting) + self._writing
                     logger.error("%d call records were lost: the database did not take them", lost)

@@ -1,0 +1,142 @@
+"""The catalogue: what is offered, what is held back, and who hears of changes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.services.publishing import ADD, ANYTHING, offer, offer_guest, until
+from tests.support.guests import compile_c, guest
+from tool_server.background import background
+from tool_server.bootstrap import Services, build, watching
+from tool_server.config import Config
+from tool_server.errors import Unavailable
+from tool_server.model.caller import LOCAL
+from tool_server.model.limits import Limits
+from tool_server.model.permission import Permissions
+from tool_server.services.catalog import CatalogService
+from tool_server.storage.database import open_database
+from tool_server.storage.plugins import SqlPluginStore
+
+CLASHING = compile_c('EXPORT(tools_add) { return answer("mine"); }')
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(data_dir=tmp_path / "data", workers=1, spare_workers=0)
+
+
+@pytest.fixture
+async def fresh(config: Config) -> AsyncGenerator[Services]:
+    async with build(config) as services:
+        yield services
+
+
+async def test_of_two_plugins_with_one_tool_name_the_earlier_keeps_it(fresh: Services) -> None:
+    await offer(fresh, "b-tools", tools={"add": ADD})
+    await offer(fresh, "@b/tools", wasm=guest("add"), tools={"add": ADD})
+    assert sorted(fresh.catalog.current.entries) == ["b-tools_add", "b_tools_add"]
+    await offer(fresh, "b", wasm=CLASHING, tools={"tools_add": ANYTHING})
+    entry = fresh.catalog.find("b_tools_add")
+    assert entry is not None
+    assert entry.plugin == "@b/tools"
+    ((plugin, held),) = fresh.catalog.current.quarantined
+    assert (plugin, held.name, held.rule) == ("b", "tools_add", "name-collision")
+    assert "@b/tools 1.0.0" in held.reason
+    assert (await fresh.invoke.call("b_tools_add", {"a": 1, "b": 2}, LOCAL)).structured == {"sum": 3}
+    await fresh.install.uninstall("@b/tools", LOCAL)
+    freed = fresh.catalog.find("b_tools_add")
+    assert freed is not None
+    assert (freed.plugin, fresh.catalog.current.quarantined) == ("b", ())
+
+
+async def test_tools_are_listed_by_name_and_a_snapshot_never_changes(fresh: Services) -> None:
+    await offer(fresh, "zebra")
+    before = fresh.catalog.current
+    await offer(fresh, "ant")
+    assert list(before.entries) == ["zebra_add"]
+    assert list(fresh.catalog.current.entries) == ["ant_add", "zebra_add"]
+
+
+async def test_wishes_of_a_manifest_are_capped_by_the_ceiling_of_today(config: Config) -> None:
+    wishes = {"memory": "256MiB", "timeout": "60s", "output": "2MiB", "input": "1MiB"}
+    async with build(config) as generous:
+        await offer(generous, "greedy", limits=wishes)
+    strict = {"memory": "8MiB", "timeout": "2s", "output": "1KiB", "input": "2KiB", "fuel": 5_000_000}
+    lowered = Config.model_validate({**config.model_dump(), "limits": strict})
+    async with build(lowered) as services:
+        entry = services.catalog.find("greedy_add")
+        assert entry is not None
+        assert entry.limits == Limits(
+            memory_bytes=8 * 2**20, timeout_ms=2_000, fuel=5_000_000, input_bytes=2_048, output_bytes=1_024
+        )
+        assert (await services.invoke.call("greedy_add", {"a": 1, "b": 2}, LOCAL)).structured == {"sum": 3}
+
+
+async def test_permissions_are_what_is_requested_and_granted(fresh: Services) -> None:
+    wanted = {"network": ["a.example", "b.example"], "environment": ["LANG"]}
+    granted = Permissions(network=("b.example", "c.example"), secrets=("KEY",))
+    await offer(fresh, "asking", permissions=wanted, granted=granted)
+    entry = fresh.catalog.find("asking_add")
+    assert entry is not None
+    assert entry.permissions == Permissions(network=("b.example",))
+
+
+async def test_listeners_hear_of_each_change_once_and_of_nothing_else(fresh: Services) -> None:
+    heard: list[tuple[str, ...]] = []
+
+    async def listen() -> None:
+        heard.append(tuple(fresh.catalog.current.entries))
+
+    fresh.catalog.subscribe(listen)
+    await offer(fresh, "one")
+    assert heard == [("one_add",)]
+    await fresh.install.install("one", "1.0.0", LOCAL)
+    assert not await fresh.catalog.refresh()
+    assert len(heard) == 1
+    await offer(fresh, "two")
+    await fresh.install.uninstall("one", LOCAL)
+    assert heard[1:] == [("one_add", "two_add"), ("two_add",)]
+
+
+async def test_watch_offers_what_another_process_installs_and_takes_away(config: Config, fresh: Services) -> None:
+    changed = [anyio.Event(), anyio.Event()]
+    waiting = iter(changed)
+
+    async def listen() -> None:
+        next(waiting).set()
+
+    fresh.catalog.subscribe(listen)
+    async with watching(fresh), build(config) as other:
+        with anyio.fail_after(20):
+            tool = await offer_guest(other, "distant", "echo")
+            await changed[0].wait()
+            assert fresh.catalog.find(tool) is not None
+            assert (await fresh.invoke.call(tool, {"a": 1}, LOCAL)).content[0]["text"] == '{"a":1}'
+            await other.install.uninstall("distant", LOCAL)
+            await changed[1].wait()
+            assert fresh.catalog.find(tool) is None
+
+
+async def test_while_the_database_refuses_the_old_snapshot_serves_and_watch_goes_on(
+    config: Config, fresh: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    await offer(fresh, "steady")
+    async with open_database(config.effective_database_url) as database:
+        catalog = CatalogService(SqlPluginStore(database), Limits(), Limits())
+        await catalog.refresh()
+        with closing(sqlite3.connect(config.data_dir / "tool-server.db", isolation_level=None)) as other:
+            other.execute("ALTER TABLE counters RENAME TO hidden")
+            with pytest.raises(Unavailable):
+                await catalog.refresh()
+            assert catalog.find("steady_add") is not None
+            async with background(catalog.watch):
+                await until(lambda: "could not be refreshed" in caplog.text)
+                other.execute("ALTER TABLE hidden RENAME TO counters")
+                await offer(fresh, "later")
+                await until(lambda: catalog.find("later_add") is not None)
