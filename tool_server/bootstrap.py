@@ -228,6 +228,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     """
     from tool_server.http_api.app import RegistryServices, compose
     from tool_server.mcp_api.server import HttpSettings, McpServer
+    from tool_server.web.home import home_page
 
     config = services.config
     mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
@@ -265,6 +266,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         anonymous_loopback=config.auth.anonymous_loopback,
         anonymous_everywhere=open_to_all,
         lifespan=living,
+        pages=[home_page(lambda: services.catalog.current, VERSION)],
     )
     return HttpApplication(app, mcp)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -17,9 +17,22 @@ from tool_server.model.limits import Limits, parse_duration_ms, parse_size
 
 PREFIX = "TOOL_SERVER_"
 FILE_NAME = "tool-server.toml"
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
-Size = Annotated[int, BeforeValidator(parse_size)]
-Milliseconds = Annotated[int, BeforeValidator(parse_duration_ms)]
+
+def _in_a_setting(parse: Callable[[Any], int]) -> Callable[[object], int]:
+    def validate(value: object) -> int:
+        try:
+            return parse(value)
+        except InvalidInput as error:
+            # pydantic adds the setting's name to a ValueError alone.
+            raise ValueError(error.message) from error
+
+    return validate
+
+
+Size = Annotated[int, BeforeValidator(_in_a_setting(parse_size))]
+Milliseconds = Annotated[int, BeforeValidator(_in_a_setting(parse_duration_ms))]
 
 
 class LimitSettings(BaseModel):
@@ -79,6 +92,12 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _log_level(name: str) -> str:
+    if name.lower() not in LOG_LEVELS:
+        raise ValueError(f"{name[:40]!r} is none of {', '.join(LOG_LEVELS)}")
+    return name.lower()
+
+
 def _data_folder(path: Path) -> Path:
     absolute = path.expanduser().absolute()
     if set("?#%") & set(str(absolute)):
@@ -107,7 +126,7 @@ class Config(BaseModel):
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Further Host header values that are accepted, such as `tools.example.com`."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
-    log_level: str = "info"
+    log_level: Annotated[str, AfterValidator(_log_level)] = "info"
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
 
@@ -206,21 +225,29 @@ def _take(given: dict[str, Any], origins: dict[str, str], values: Mapping[str, A
 
 def _validated(flat: Mapping[str, Any], origins: Mapping[str, str]) -> Config:
     nested: dict[str, Any] = {}
-    for dotted, value in flat.items():
+    for dotted, value in sorted(flat.items()):
         *parents, last = dotted.split(".")
-        table = nested
-        for parent in parents:
-            table = table.setdefault(parent, {})
-        table[last] = value
+        table: Any = nested
+        try:
+            for parent in parents:
+                table = table.setdefault(parent, {})
+            table[last] = value
+        except (AttributeError, TypeError) as error:
+            # What is said to be a table has a value of its own.
+            raise InvalidInput(
+                "invalid_config", f"{dotted} (from {origins[dotted]}): there is no such setting"
+            ) from error
     try:
         return Config.model_validate(nested)
-    except InvalidInput as error:
-        raise InvalidInput("invalid_config", f"in the configuration: {error.message}") from error
     except ValidationError as error:
         first = error.errors()[0]
         dotted = ".".join(str(part) for part in first["loc"])
         origin = origins.get(dotted, "the configuration")
-        message = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        message = (
+            "there is no such setting"
+            if first["type"] == "extra_forbidden"
+            else first["msg"].removeprefix("Value error, ")
+        )
         raise InvalidInput(
             "invalid_config", f"{dotted} (from {origin}): {message}", {"setting": dotted, "origin": origin}
         ) from error

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from tool_server.bootstrap import Services, SystemClock, build, http_application, open_pool, publish_limits
 from tool_server.config import Config, LoadedConfig
-from tool_server.errors import CallFailed, NotFound, Unavailable
+from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.model.call import CallRecord, ToolResult
 from tool_server.model.caller import LOCAL
@@ -198,14 +198,24 @@ class ToolServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection or the lifespan."""
         if scope["type"] == "lifespan":
-            async with build(self._config) as services:
-                self._services = services
-                self._app = http_application(services, port=self._config.port).app
-                try:
-                    await self._app(scope, receive, send)
-                finally:
-                    self._services = self._app = None
+            await self._live(scope, receive, send)
         elif self._app is None:
             raise Unavailable("not_running", "the server is not running: run the application with its lifespan")
         else:
             await self._app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                services = await stack.enter_async_context(build(self._config))
+            except ToolServerError as error:
+                # An exception would mean that this application has no lifespan, and it would be served without one.
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": error.message})
+                return
+            self._services = services
+            self._app = http_application(services, port=self._config.port).app
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._services = self._app = None

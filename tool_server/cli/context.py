@@ -60,17 +60,10 @@ def load_config(data_dir: Path | None = None, **overrides: Any) -> LoadedConfig:
 
 
 def configure_logging(config: Config) -> None:
-    """Send the log to stderr.
-
-    Raises:
-        InvalidInput: `invalid_config`.
-    """
-    level = logging.getLevelNamesMapping().get(config.log_level.upper())
-    if level is None:
-        raise InvalidInput(
-            "invalid_config", f"log_level: {config.log_level[:40]!r} is none of debug, info, warning, error, critical"
-        )
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """Send the log to stderr."""
+    logging.basicConfig(
+        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     for noisy in ("mcp", "httpx", "httpcore", "uvicorn", "alembic", "nodesemver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -101,7 +94,7 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
             raise
         except BrokenPipeError:
             # Whoever read our output left, as `head` does.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _leave_stdout()
             raise SystemExit(0) from None
         except Exception as error:  # noqa: BLE001 - the command line's top-level translation table
             fail(error)
@@ -111,12 +104,10 @@ def translated(function: Callable[P, T]) -> Callable[P, T]:
 
 def _single(error: BaseException) -> BaseException:
     # A task group wraps even one error.
-    while isinstance(error, BaseExceptionGroup):
-        inner: tuple[BaseException, ...] = cast(Any, error).exceptions
-        if len(inner) > 1:
-            break
-        error = inner[0]
-    return cast(BaseException, error)
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return _single(group.exceptions[0]) if len(group.exceptions) == 1 else group
 
 
 def fail(error: BaseException, *, printed: bool = False) -> NoReturn:
@@ -130,18 +121,27 @@ def fail(error: BaseException, *, printed: bool = False) -> NoReturn:
     as_json = context is not None and bool(context.params.get("as_json")) and not printed
     if isinstance(error, ToolServerError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), EXIT_INTERNAL)
-        if as_json:
-            print_json({"error": {"code": error.code, "message": error.message, "data": error.data}})
-        click.echo(f"error: {error.message}", err=True)
+        _print_error(error.code, hide_password(error.message), error.data, as_json)
         raise SystemExit(code)
-    log_id = uuid4().hex[:12]
-    if as_json:
-        print_json({"error": {"code": "internal_error", "message": f"internal error {log_id}", "data": {}}})
     if os.environ.get("TOOL_SERVER_DEBUG"):
         traceback.print_exception(error)
-    click.echo(
-        f"error: internal error {log_id} ({type(error).__name__}): please report it; "
-        "TOOL_SERVER_DEBUG=1 shows where it happened",
-        err=True,
+    message = (
+        f"internal error {uuid4().hex[:12]} ({type(error).__name__}): please report it; "
+        "TOOL_SERVER_DEBUG=1 shows where it happened"
     )
+    _print_error("internal_error", message, {}, as_json)
     raise SystemExit(EXIT_INTERNAL)
+
+
+def _print_error(code: str, message: str, data: Mapping[str, Any], as_json: bool) -> None:
+    click.echo(f"error: {message}", err=True)
+    if as_json:
+        try:
+            print_json({"error": {"code": code, "message": message, "data": data}})
+        except BrokenPipeError:
+            _leave_stdout()
+
+
+def _leave_stdout() -> None:
+    # What is still in its buffer goes nowhere instead of failing once more at the interpreter's end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -74,5 +74,5 @@ async def _checks(config: Config) -> dict[str, tuple[bool, str]]:
             results["storage"] = (not problems, "; ".join(problems) or f"{config.data_dir} is clean")
             results["sandbox"] = (True, await try_sandbox(services))
     except ToolServerError as error:
-        results["sandbox" if "storage" in results else "storage"] = (False, error.message)
+        results["sandbox" if "storage" in results else "storage"] = (False, hide_password(error.message))
     return results

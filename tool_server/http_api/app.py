@@ -34,10 +34,12 @@ def registry_routes(services: RegistryServices) -> list[BaseRoute]:
     return [route for group in groups for route in group(services).routes()]
 
 
-def registry_app(services: RegistryServices, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+def registry_app(
+    services: RegistryServices, lifespan: Lifespan[Starlette] | None = None, pages: Iterable[BaseRoute] = ()
+) -> Starlette:
     """The REST API. Every route but health reads the caller that `Authentication` left in the request's state."""
     app = Starlette(
-        routes=registry_routes(services),
+        routes=[*registry_routes(services), *pages],
         middleware=[Middleware(ErrorBoundary)],
         exception_handlers={HTTPException: framework_problem},
         lifespan=lifespan,
@@ -56,6 +58,7 @@ def compose(
     anonymous_loopback: bool,
     anonymous_everywhere: bool,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    pages: Iterable[BaseRoute] = (),
 ) -> ASGIApp:
     """MCP at `/mcp` and the REST API everywhere else, behind one authentication.
 
@@ -67,6 +70,7 @@ def compose(
         anonymous_loopback: see `Authentication`.
         anonymous_everywhere: see `Authentication`.
         lifespan: what else runs while the application does.
+        pages: further routes, for people.
     """
 
     @asynccontextmanager
@@ -82,7 +86,7 @@ def compose(
             anonymous_everywhere=anonymous_everywhere,
         )
 
-    registry = registry_app(services, living)
+    registry = registry_app(services, living, pages)
     guarded = HostGuard(authenticated(registry), allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
     guarded_mcp = authenticated(mcp)
 
