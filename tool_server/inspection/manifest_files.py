@@ -116,7 +116,12 @@ def _bare_module(path: Path, max_wasm_bytes: int) -> PluginSource:
     return PluginSource(Manifest(name=name, version=LOCAL_VERSION, wasm=path.name), wasm, (note,), path.parent)
 
 
-def _read_inside(folder: Path, relative: str, limit: int, field: str, remedy: str) -> bytes:
+def check_inner_path(relative: str, field: str) -> None:
+    """Do nothing where `relative`, the value of `field`, is a path inside the plugin's folder by its spelling.
+
+    Raises:
+        InvalidInput: `unsafe_path`.
+    """
     parts = relative.split("/")
     if not relative or relative.startswith("/") or "\\" in relative or ".." in parts or not relative.isprintable():
         raise InvalidInput(
@@ -125,6 +130,10 @@ def _read_inside(folder: Path, relative: str, limit: int, field: str, remedy: st
             "between its parts and without '..'",
             {"path": relative[:200]},
         )
+
+
+def _read_inside(folder: Path, relative: str, limit: int, field: str, remedy: str) -> bytes:
+    check_inner_path(relative, field)
     root, target = _resolved(folder, relative, field)
     if not target.is_relative_to(root):
         raise InvalidInput(

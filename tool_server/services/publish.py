@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.inspection import lint, servlets
+from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
 from tool_server.inspection.wasm import describes_itself, host_imports, needs_wasi, parse_module
@@ -119,6 +120,8 @@ async def examine(
         Unavailable: the sandbox cannot answer.
     """
     resolve_limits(manifest, limits.defaults, limits.ceiling)
+    # Not used here, but by whoever unpacks the version elsewhere.
+    check_inner_path(manifest.wasm, "$.wasm")
     module = await anyio.to_thread.run_sync(lambda: parse_module(wasm, max_size=limits.wasm_bytes))
     program = Program(digest=module.digest, size=module.size, wasi=needs_wasi(module), imports=host_imports(module))
     abi = describes_itself(module)
