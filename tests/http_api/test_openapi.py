@@ -141,6 +141,7 @@ def fuzz(registry: Registry) -> tuple[list[str], set[str]]:
     return faults, visited
 
 
+@pytest.mark.slow
 async def test_schemathesis_finds_nothing_that_the_document_does_not_say(tmp_path: Path) -> None:
     # Without anonymous callers, so that a request without its token must be refused everywhere.
     async with running_registry(tmp_path, auth={"anonymous_loopback": False}) as registry:

@@ -218,7 +218,7 @@ async def test_a_query_that_is_not_understood_is_refused_rather_than_guessed(reg
         ("GET", "/api/v1/plugins/", 404, "unknown_path"),
         ("PUT", "/api/v1/plugins/absent/versions/one/yank", 400, "invalid_version"),
         ("GET", "/api/v2/plugins", 404, "unknown_path"),
-        ("GET", "/", 404, "unknown_path"),
+        ("GET", "/nothing", 404, "unknown_path"),
     ],
 )
 async def test_what_is_not_there_is_a_problem(

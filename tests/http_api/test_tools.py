@@ -49,7 +49,7 @@ async def test_a_call_needs_its_scope(registry: Registry, scope: str) -> None:
         ({"a": 1}, 400, "invalid_arguments"),
         ({"a": 1, "b": "two"}, 400, "invalid_arguments"),
         ({"a": 1, "b": 2, "c": 3}, 400, "invalid_arguments"),
-        ({"a": 1, "b": "\ud800"}, 400, "invalid_arguments"),
+        ({"a": 1, "b": "\ud800"}, 400, "invalid_json"),
         ([1, 2], 400, "invalid_body"),
         ("text", 400, "invalid_body"),
         (None, 400, "invalid_body"),
