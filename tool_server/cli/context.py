@@ -59,11 +59,17 @@ def load_config(data_dir: Path | None = None, **overrides: Any) -> LoadedConfig:
     return LoadedConfig.load(os.environ, {"data_dir": data_dir, **overrides})
 
 
+_LOG_LINE = "%(asctime)s %(levelname)s %(name)s"
+
+
 def configure_logging(config: Config) -> None:
-    """Send the log to stderr."""
-    logging.basicConfig(
-        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    """Send the log to stderr; what guests write stands there with their plugin and the call's id."""
+    logging.basicConfig(level=config.log_level.upper(), stream=sys.stderr, format=f"{_LOG_LINE}: %(message)s")
+    guests = logging.StreamHandler(sys.stderr)
+    guests.setFormatter(logging.Formatter(f"{_LOG_LINE} %(plugin)s call %(call_id)s: %(message)s"))
+    guest_logger = logging.getLogger("tool_server.guest")
+    guest_logger.addHandler(guests)
+    guest_logger.propagate = False
     for noisy in ("mcp", "httpx", "httpcore", "uvicorn", "alembic", "nodesemver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -1,0 +1,156 @@
+"""The server as a child process, spoken to line by line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from tests.mcp_api.wire import HANDSHAKE, MODERN, body_of
+from tests.services.publishing import offer, offer_guest, until
+from tests.support.server import server_environment
+from tool_server.bootstrap import Services, build
+from tool_server.config import Config
+from tool_server.model.call import Outcome
+from tool_server.model.caller import LOCAL
+
+HELLO = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+class Conversation:
+    """Requests out, messages in."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process = process
+        self._input = process.stdin
+        self._output = BufferedByteReceiveStream(process.stdout)
+        self.notifications: list[str] = []
+
+    async def send(self, message: dict[str, Any] | bytes) -> None:
+        """Write one line."""
+        line = message if isinstance(message, bytes) else json.dumps(message).encode()
+        await self._input.send(line + b"\n")
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message."""
+        return json.loads(await self._output.receive_until(b"\n", 2**20))
+
+    async def answer(self, request_id: int) -> dict[str, Any]:
+        """The answer to a request; notifications on the way are noted."""
+        while True:
+            message = await self.receive()
+            if message.get("id") == request_id and "method" not in message:
+                return message
+            self.notifications.append(message.get("method", ""))
+
+    async def ask(self, request_id: int, era: str, method: str, params: dict[str, Any]) -> None:
+        """Send one request."""
+        await self.send({**body_of(era, method, params), "id": request_id})
+
+    async def call(self, request_id: int, era: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call a tool."""
+        await self.ask(request_id, era, "tools/call", {"name": tool, "arguments": arguments})
+        return await self.answer(request_id)
+
+    async def greet(self) -> dict[str, Any]:
+        """The handshake."""
+        await self.ask(0, HANDSHAKE, "initialize", HELLO)
+        answer = await self.answer(0)
+        await self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return answer["result"]
+
+    async def close(self) -> int:
+        """End the server's input; its exit code."""
+        await self._input.aclose()
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def conversation(data_dir: Path) -> AsyncGenerator[Conversation]:
+    """`python -m tool_server stdio`, as clients start it."""
+    command = [sys.executable, "-m", "tool_server", "stdio", "--no-bundled", "--data-dir", str(data_dir)]
+    environment = server_environment({"TOOL_SERVER_WORKERS": "1"})
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, env=environment, cwd=data_dir.parent, stderr=None) as process:
+            try:
+                yield Conversation(process)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncGenerator[Services]:
+    """The same data folder from this process."""
+    async with build(Config(data_dir=tmp_path / "data", workers=1, spare_workers=0)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("era", [MODERN, HANDSHAKE])
+async def test_a_cancelled_call_is_stopped_and_the_next_one_gets_its_worker(services: Services, era: str) -> None:
+    spin = await offer_guest(services, "endless", "spin", limits={"timeout": "60s"})
+    await offer(services, "sums")
+    async with conversation(services.config.data_dir) as server:
+        if era == HANDSHAKE:
+            assert (await server.greet())["capabilities"]["tools"]["listChanged"] is True
+        first = await server.call(1, era, "sums_add", {"a": 1, "b": 2})
+        assert first["result"]["structuredContent"] == {"sum": 3}
+        await server.ask(2, era, "tools/call", {"name": spin, "arguments": {}})
+        await server.ask(3, era, "tools/call", {"name": "sums_add", "arguments": {"a": 3, "b": 4}})
+        await server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}})
+        assert (await server.answer(3))["result"]["structuredContent"] == {"sum": 7}
+        assert await server.close() == 0
+    (record,) = await services.call_log.recent(1, tool=spin)
+    assert record.outcome is Outcome.CANCELLED
+
+
+async def test_an_installed_plugin_is_announced_and_can_be_called_at_once(services: Services) -> None:
+    async with conversation(services.config.data_dir) as server:
+        await server.greet()
+        await server.ask(1, HANDSHAKE, "tools/list", {})
+        assert (await server.answer(1))["result"]["tools"] == []
+        await offer(services, "sums")
+        assert (await server.receive())["method"] == "notifications/tools/list_changed"
+        answer = await server.call(2, HANDSHAKE, "sums_add", {"a": 1, "b": 2})
+        assert answer["result"]["structuredContent"] == {"sum": 3}
+        await services.install.uninstall("sums", LOCAL)
+        assert (await server.receive())["method"] == "notifications/tools/list_changed"
+        assert (await server.call(3, HANDSHAKE, "sums_add", {"a": 1, "b": 2}))["error"]["code"] == -32602
+        assert await server.close() == 0
+
+
+async def test_lines_that_are_no_messages_do_not_end_the_conversation(services: Services) -> None:
+    await offer(services, "sums")
+    async with conversation(services.config.data_dir) as server:
+        for line in (b"", b"{", b"\xff\xfe", b"null", b"[" * 10_000, b'{"jsonrpc":"2.0"}', b"x" * 200_000):
+            await server.send(line)
+        answer = await server.call(1, MODERN, "sums_add", {"a": 1, "b": 2})
+        assert answer["result"]["structuredContent"] == {"sum": 3}
+        assert await server.close() == 0
+
+
+async def test_a_client_that_leaves_without_a_word_takes_the_server_and_its_guest_along(services: Services) -> None:
+    spin = await offer_guest(services, "endless", "spin", limits={"timeout": "60s"})
+    async with conversation(services.config.data_dir) as server:
+        await server.greet()
+        await server.ask(1, HANDSHAKE, "tools/call", {"name": spin, "arguments": {}})
+        await until(lambda: bool(children_of(server.process.pid)))
+        workers = children_of(server.process.pid)
+        assert await server.close() == 0
+        await until(lambda: not any(Path(f"/proc/{pid}/stat").exists() for pid in workers))
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
