@@ -23,7 +23,7 @@ ROUNDS = 7
 CALLS = 1_600
 CONNECTIONS = 32
 
-META = {
+META: dict[str, object] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }

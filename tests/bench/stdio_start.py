@@ -21,7 +21,7 @@ ROUNDS = 9
 PLUGINS = 100
 TOOLS = 5
 
-META = {
+META: dict[str, object] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }

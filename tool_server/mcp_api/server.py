@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ INSTRUCTIONS = (
     "Each tool runs in a sandbox. Arguments are checked against the tool's schema; when a call is refused, the "
     "message names the path, what was expected and what was got, so correct the arguments and call again."
 )
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +114,13 @@ class McpServer:
         """Serve one client over this process's stdin and stdout until it closes them."""
         self._server.middleware.append(self._remember_handshake_session)
         options = self._server.create_initialization_options(NotificationOptions(tools_changed=True))
-        async with stdio_server() as (read_stream, write_stream):
-            try:
+        try:
+            async with stdio_server() as (read_stream, write_stream):
                 await self._server.run(read_stream, write_stream, options)
-            finally:
-                self._handshake_session = None
+        except* BrokenPipeError:
+            logger.warning("the client no longer reads what this server writes")
+        finally:
+            self._handshake_session = None
 
     async def _remember_handshake_session(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
