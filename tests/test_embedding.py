@@ -260,6 +260,14 @@ async def test_cancelling_a_call_stops_its_guest_and_the_next_one_works(tmp_path
                 assert patience.cancelled_caught
 
 
+async def test_a_plugin_is_of_no_use_after_its_block(folder: Path, config: Config) -> None:
+    async with load_plugin(folder, config=config) as plugin:
+        await plugin.call("add", BOTH)
+    with pytest.raises(Unavailable) as refused:
+        await plugin.call("add", BOTH)
+    assert refused.value.code == "shutting_down"
+
+
 async def test_calls_run_side_by_side(folder: Path, config: Config) -> None:
     sums: dict[int, object] = {}
     async with load_plugin(folder, config=config) as plugin, anyio.create_task_group() as tasks:

@@ -15,17 +15,15 @@ import anyio.to_thread
 
 from tool_server.background import background
 from tool_server.config import Config
-from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
-from tool_server.model.call import Probe
 from tool_server.model.caller import Caller, Scope
-from tool_server.model.json_value import sha256_hex
-from tool_server.model.release import Program
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.settings import PoolSettings
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
+from tool_server.services.health import HealthService
 from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import PublishLimits, PublishService
@@ -67,6 +65,7 @@ class Services:
     catalog: CatalogService
     invoke: InvokeService
     tokens: TokenService
+    health: HealthService
     recorder: CallRecorder
     pool: WorkerPool
 
@@ -126,6 +125,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
                     catalog.find, pool, recorder, clock, os.environ if environment is None else environment
                 ),
                 tokens=TokenService(SqlTokenStore(database), clock),
+                health=HealthService(plugins, artifacts, pool),
                 recorder=recorder,
                 pool=pool,
             )
@@ -286,40 +286,3 @@ async def serve_stdio(config: Config, *, bundled: bool) -> None:
         services.catalog.subscribe(mcp.tools_changed)
         async with watching(services):
             await mcp.serve_stdio()
-
-
-async def check_storage(services: Services) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Problems of database and artifacts as sentences, and remarks that are no problem.
-
-    Every artifact that a version points to is read and hashed again.
-    """
-    problems = list(await services.plugins.check())
-    referenced = await services.plugins.referenced_digests()
-    for digest in sorted(referenced):
-        try:
-            await services.artifacts.get(digest)
-        except ToolServerError as error:
-            problems.append(f"artifact {digest[:12]}: {error.message}")
-    stray = [digest async for digest in services.artifacts.digests() if digest not in referenced]
-    remarks = [f"{len(stray)} artifacts belong to no version, as a publish that broke off leaves them"] if stray else []
-    return tuple(problems), tuple(remarks)
-
-
-# (module (memory 1) (func (export "ready") (result i32) i32.const 0))
-_SMALLEST_GUEST = bytes.fromhex(
-    "0061736d010000000105016000017f03020100050301000107090105726561647900000a0601040041000b"
-)
-
-
-async def try_sandbox(services: Services) -> str:
-    """Start a worker and run the smallest guest there is; a sentence on how that went.
-
-    Raises:
-        CallFailed, Unavailable: the sandbox does not work here.
-    """
-    program = Program(digest=sha256_hex(_SMALLEST_GUEST), size=len(_SMALLEST_GUEST))
-    results = await services.pool.inspect(program, _SMALLEST_GUEST, [Probe("ready")], services.config.limits.defaults())
-    for result in results:
-        if isinstance(result, ToolServerError):
-            raise result
-    return "a guest was compiled and run in a worker process"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -136,6 +138,19 @@ def test_a_bind_beyond_this_machine_needs_a_token_or_a_clear_word(tmp_path: Path
     assert run(tmp_path, "operate", "up", "--host", EVERYWHERE, "--port", "0", "--no-bundled").returncode == 6
 
 
+@contextmanager
+def on_terminal(stdout: int, home: Path, *args: str) -> Generator[subprocess.Popen[bytes]]:
+    """`extism-registry` with a terminal of 60 columns as its standard output."""
+    command = (sys.executable, "-m", "tool_server.cli.registry", *args)
+    env = {**environment_of(home), "TERM": "xterm", "COLUMNS": "60"}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, cwd=home, env=env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize("host", ["nowhere.invalid", "256.256.256.256", f"{'x' * 70}.invalid"])
 def test_a_host_that_does_not_exist_is_named(tmp_path: Path, host: str) -> None:
     refused = run(tmp_path, "operate", "up", "--host", host, "--port", "0", "--no-bundled")
@@ -182,3 +197,23 @@ def test_a_shell_sees_the_exit_codes_and_errors_on_standard_error_alone(tmp_path
         assert done.returncode == code, done
         assert bool(done.stderr) is bool(code)
         assert (done.stdout == "") is bool(code)
+
+
+def test_a_table_fits_the_terminal_and_shows_control_characters_as_escapes(tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    name = place.published("1.0.0")
+    place.extism_registry("yank", f"{name}@1.0.0", "--reason", "rounds :warning: [red]wrongly[/red] \x1b[2J " * 3)
+    terminal, stdout = os.openpty()
+    shown = b""
+    with os.fdopen(terminal, "rb", buffering=0) as screen, on_terminal(stdout, tmp_path, "versions", name) as done:
+        os.close(stdout)
+        # A terminal whose last process has gone fails to read instead of ending.
+        with contextlib.suppress(OSError):
+            while part := screen.read(4096):
+                shown += part
+        assert done.wait(SECONDS) == 0
+    text = re.sub(rb"\x1b\[[0-9;]*m", b"", shown).decode()
+    assert max(map(len, text.splitlines())) <= 60
+    assert "\x1b" not in text
+    together = "".join(text.split())
+    assert ":warning:[red]wrongly[/red]\\x1b[2J" in together

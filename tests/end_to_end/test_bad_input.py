@@ -17,11 +17,14 @@ import pytest
 from tests.end_to_end.surfaces import Answer, Surfaces, stored
 from tests.inspection.wasm.encoding import custom
 from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN
-from tests.services.publishing import ADD, ANYTHING, SettableClock
+from tests.services.publishing import ADD, ANYTHING, SettableClock, offer
 from tests.storage.processes import receive, running
+from tests.support.guest_sources import C_SOURCES
 from tests.support.guests import compile_c, extism_wat, guest
 from tests.support.plugins import NOTE, write_plugin
-from tests.support.server import publish_and_install, running_server, tool_server
+from tests.support.server import running_server, tool_server
+from tool_server.bootstrap import build
+from tool_server.config import Config
 from tool_server.model.caller import LOCAL, Scope
 from tool_server.services.tokens import TokenService
 from tool_server.storage.database import open_database
@@ -41,6 +44,7 @@ BAD_OUTPUTS = {
     "no_number": r'EXPORT(no_number) { return answer("{\"sum\":NaN}"); }',
     "no_text": r'EXPORT(no_text) { return answer("\xff\xfe"); }',
 }
+PROBED_SOURCES = (C_SOURCES["echo"], C_SOURCES["add"], *BAD_OUTPUTS.values())
 EXACT = {
     "type": "object",
     "properties": {"n": {"type": "integer", "maximum": 2**53}},
@@ -55,23 +59,21 @@ PROBED: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Generator[Surfaces]:
-    folder = tmp_path_factory.mktemp("bad-input")
-    data = folder / "data"
-    data.mkdir()
-    sources = "\n".join((*BAD_OUTPUTS.values(), ECHO, ADDING))
-    publish_and_install(write_plugin(folder / "probed", "probed", compile_c(sources), PROBED), data)
+    config = Config(data_dir=tmp_path_factory.mktemp("bad-input") / "data")
     exact = {"echo": {"description": "A number.", "input": EXACT}}
-    publish_and_install(write_plugin(folder / "exact", "exact", guest("echo"), exact), data)
-    made = json.loads(tool_server("token", "create", "tester", "--scope", "admin", "--json", data_dir=data).stdout)
-    with running_server(data, args=["--no-bundled"], env=SETTINGS) as server:
-        opened = Surfaces(server, made["secret"], SETTINGS)
+
+    async def prepare() -> str:
+        async with build(config) as services:
+            await offer(services, "probed", wasm=compile_c("\n".join(PROBED_SOURCES)), tools=PROBED)
+            await offer(services, "exact", wasm=guest("echo"), tools=exact)
+            return (await services.tokens.create("tester", [Scope.ADMIN], LOCAL)).secret
+
+    token = anyio.run(prepare)
+    with running_server(config.data_dir, args=["--no-bundled"], env=SETTINGS) as server:
+        opened = Surfaces(server, token, SETTINGS)
         yield opened
         opened.client.close()
 
-
-ECHO = "EXPORT(echo) { read_input(); for (u32 i = 0; i < in_size; i++) add_byte(in[i]); return done(); }"
-ADDING = r"""EXPORT(add) { read_input(); const u8 *a = value_of("a"), *b = value_of("b");
-  add_text("{\"sum\":"); add_number(number_of(a) + number_of(b)); add_text("}"); return done(); }"""
 
 ADDER = guest("add")
 GOOD: dict[str, Any] = {"name": "bad", "version": "1.0.0", "tools": {"add": ADD}}

@@ -69,6 +69,10 @@ class Conversation:
         await self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return answer["result"]
 
+    async def stop_reading(self) -> None:
+        """Close the end that the server writes to."""
+        await self._output.aclose()
+
     async def close(self) -> int:
         """End the server's input; its exit code."""
         await self._input.aclose()
@@ -136,6 +140,15 @@ async def test_lines_that_are_no_messages_do_not_end_the_conversation(services: 
             await server.send(line)
         answer = await server.call(1, MODERN, "sums_add", {"a": 1, "b": 2})
         assert answer["result"]["structuredContent"] == {"sum": 3}
+        assert await server.close() == 0
+
+
+async def test_a_client_that_stops_reading_is_no_error_of_the_server(services: Services) -> None:
+    async with conversation(services.config.data_dir) as server:
+        await server.ask(1, MODERN, "tools/list", {})
+        await server.answer(1)
+        await server.stop_reading()
+        await server.ask(2, MODERN, "tools/list", {})
         assert await server.close() == 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tool_server.bootstrap import build, check_storage
+from tool_server.bootstrap import build
 from tool_server.cli.context import (
     data_dir_option,
     fail,
@@ -19,6 +19,7 @@ from tool_server.cli.context import (
 )
 from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.errors import Unavailable
+from tool_server.services.health import StorageReport
 
 
 @click.group("db", cls=ExampleGroup, examples="tool-server db check\ntool-server db upgrade")
@@ -49,11 +50,12 @@ def check(data_dir: Path | None, as_json: bool) -> None:
     """Check the database's integrity and hash every artifact again."""
     config = load_config(data_dir).config
 
-    async def main() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    async def main() -> StorageReport:
         async with build(config) as services:
-            return await check_storage(services)
+            return await services.health.check_storage()
 
-    problems, remarks = run_async(main)
+    report = run_async(main)
+    problems, remarks = report.problems, report.remarks
     if as_json:
         print_json({"clean": not problems, "problems": problems, "remarks": remarks})
     else:

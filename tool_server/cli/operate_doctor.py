@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tool_server.bootstrap import build, check_storage, try_sandbox
+from tool_server.bootstrap import build
 from tool_server.cli.context import (
     data_dir_option,
     fail,
@@ -70,9 +70,9 @@ async def _checks(config: Config) -> dict[str, tuple[bool, str]]:
     results: dict[str, tuple[bool, str]] = {"python": (sys.version_info >= (3, 11), platform.python_version())}
     try:
         async with build(config) as services:
-            problems, _ = await check_storage(services)
+            problems = (await services.health.check_storage()).problems
             results["storage"] = (not problems, "; ".join(problems) or f"{config.data_dir} is clean")
-            results["sandbox"] = (True, await try_sandbox(services))
+            results["sandbox"] = (True, await services.health.try_sandbox())
     except ToolServerError as error:
         results["sandbox" if "storage" in results else "storage"] = (False, hide_password(error.message))
     return results

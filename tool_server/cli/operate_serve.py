@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import click
 
 from tool_server.cli.context import (
@@ -63,11 +64,15 @@ def stdio(data_dir: Path | None, no_bundled: bool) -> None:
     The client starts this command itself; the log goes to stderr.
     """
     from tool_server.bootstrap import serve_stdio
+    from tool_server.cli.signals import on_stop_signal
 
     config = load_config(data_dir).config
     configure_logging(config)
 
     async def main() -> None:
-        await serve_stdio(config, bundled=not no_bundled)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(on_stop_signal, tasks.cancel_scope.cancel)
+            await serve_stdio(config, bundled=not no_bundled)
+            tasks.cancel_scope.cancel()
 
     run_async(main)

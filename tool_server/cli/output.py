@@ -27,20 +27,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     if sys.stdout.isatty():
-        _Console().print(table)
+        Console(highlight=False).print(table)
         return
     # A pipe has no width: never fold what a program reads.
-    console = _Console(width=100_000, color_system=None)
+    console = Console(width=100_000, color_system=None)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to the commands' translation table, where it is no failure."""
-        raise BrokenPipeError
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import gc
 import ipaddress
 import json
 import logging
-import signal
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 import anyio
 import click
 import uvicorn
-from anyio.abc import TaskStatus
 from starlette.types import ASGIApp
 
 from tool_server.bootstrap import Services, build, http_application, install_bundled
+from tool_server.cli.signals import on_stop_signal
 from tool_server.config import Config
 from tool_server.errors import Denied, Unavailable
 from tool_server.model.caller import LOCAL
@@ -52,7 +51,7 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
     with contextlib.closing(listener):
         async with anyio.create_task_group() as tasks:
             stopping = _Stopping(tasks.cancel_scope.cancel)
-            await tasks.start(_stop_on_signal, stopping)
+            await tasks.start(on_stop_signal, lambda: stopping.now())
             async with build(config) as services:
                 if not is_loopback(config.host) and not insecure:
                     await _require_token(config, services)
@@ -118,16 +117,8 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave signals to `_stop_on_signal`."""
+        """Leave signals to `on_stop_signal`."""
         yield
-
-
-async def _stop_on_signal(stopping: _Stopping, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for received in signals:
-            logger.info("stopping on %s", signal.Signals(received).name)
-            stopping.now()
 
 
 async def _end_calls(services: Services) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
+import anyio
 from mcp.server import ServerRequestContext
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult
@@ -22,6 +24,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tool_server.mcp_api.hang_up import HangUpWatch
+from tool_server.mcp_api.stdin import can_be_watched, read_lines
 from tool_server.mcp_api.tools import Invoke, ToolHandlers
 from tool_server.model.catalog import Catalog
 
@@ -30,6 +33,9 @@ INSTRUCTIONS = (
     "message names the path, what was expected and what was got, so correct the arguments and call again."
 )
 
+
+LONGEST_LINE = 16 * 2**20
+"""Bytes of one message over stdio."""
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +121,7 @@ class McpServer:
         self._server.middleware.append(self._remember_handshake_session)
         options = self._server.create_initialization_options(NotificationOptions(tools_changed=True))
         try:
-            async with stdio_server() as (read_stream, write_stream):
+            async with _standard_input() as lines, stdio_server(stdin=lines) as (read_stream, write_stream):
                 await self._server.run(read_stream, write_stream, options)
         except* BrokenPipeError:
             logger.warning("the client no longer reads what this server writes")
@@ -129,3 +135,14 @@ class McpServer:
         if ctx.method == "notifications/initialized":
             self._handshake_session = ctx.session
         return result
+
+
+@asynccontextmanager
+async def _standard_input() -> AsyncGenerator[anyio.AsyncFile[str] | None]:
+    """Standard input in the one respect in which the SDK uses it; None leaves the reading to the SDK."""
+    descriptor = sys.stdin.fileno()
+    if not can_be_watched(descriptor):
+        yield None
+        return
+    async with aclosing(read_lines(descriptor, LONGEST_LINE)) as lines:
+        yield cast("anyio.AsyncFile[str]", lines)

@@ -12,13 +12,12 @@ import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
-from tool_server.errors import InvalidInput
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.hang_up import HangUpWatch
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog, CatalogEntry
-from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue, canonical_json
+from tool_server.model.json_value import JsonObject, canonical_json
 
 PAGE_SIZE = 1_000
 """Tools on one page. Many clients read only the first."""
@@ -60,9 +59,7 @@ class ToolHandlers:
     ) -> types.CallToolResult:
         """Run one tool; every failure but an unknown tool is a result with `isError`."""
         try:
-            arguments = params.arguments or {}
-            _check_depth(arguments)
-            call = partial(self._invoke, params.name, arguments, caller_of(context))
+            call = partial(self._invoke, params.name, params.arguments or {}, caller_of(context))
             if context.request is None:
                 return wire_result(await call())
             result = await self._hang_up.run(context.request, call)
@@ -121,20 +118,6 @@ def wire_result(result: ToolResult) -> types.CallToolResult:
         is_error=result.is_error,
         _meta=result.meta,
     )
-
-
-def _check_depth(arguments: JsonObject) -> None:
-    # A walk by levels: the SDK's JSON parser takes deeper values than later steps can recurse into.
-    level: list[JsonValue] = [arguments]
-    for _ in range(MAX_DEPTH):
-        deeper: list[JsonValue] = []
-        for value in level:
-            children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-            deeper += [child for child in children if isinstance(child, dict | list)]
-        if not deeper:
-            return
-        level = deeper
-    raise InvalidInput("invalid_arguments", f"the arguments are nested deeper than {MAX_DEPTH} levels: flatten them")
 
 
 def _encode_cursor(name: str) -> str:
