@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -150,6 +151,18 @@ async def test_a_client_that_stops_reading_is_no_error_of_the_server(services: S
         await server.stop_reading()
         await server.ask(2, MODERN, "tools/list", {})
         assert await server.close() == 0
+
+
+@pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_the_server_well_and_no_record_is_lost(
+    services: Services, received: signal.Signals
+) -> None:
+    await offer(services, "sums")
+    async with conversation(services.config.data_dir) as server:
+        await server.call(1, MODERN, "sums_add", {"a": 1, "b": 2})
+        server.process.send_signal(received)
+        assert await server.process.wait() == 0
+    assert await services.call_log.count() == 1
 
 
 async def test_a_client_that_leaves_without_a_word_takes_the_server_and_its_guest_along(services: Services) -> None:
