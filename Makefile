@@ -43,7 +43,7 @@ test: dev ## every test; installs Node packages first. REQUIRE_ALL=1 turns skips
 	$(PYTEST) tests
 
 test-fast: dev ## the tests that need no browser, Node or toolchain
-	$(PYTEST) tests -m "not slow"
+	$(PYTEST) tests -m "not slow" --numprocesses 2
 
 check: dev ## ruff, pyright, import-linter
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from tests.support.server import REPOSITORY, RunningServer, running_server, serv
 from tool_server.cli import operate, registry
 from tool_server.config import Config
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
@@ -206,7 +206,6 @@ def test_the_mastra_program_names_what_there_is() -> None:
         assert argument in operate.main.list_commands(context)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["url", "command"])
 def test_the_mastra_program_runs(scratch: Path, server: RunningServer, transport: str) -> None:
     require_node_modules()

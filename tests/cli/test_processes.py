@@ -22,6 +22,9 @@ from tests.cli.workplace import Workplace, home_environment
 from tests.support.process_group import ProcessGroup, process_group
 from tests.support.server import server_environment
 
+# Real processes, started again and again.
+pytestmark = pytest.mark.slow
+
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the tests are about
 SECONDS = 60
 """Longest wait for anything that a process does."""

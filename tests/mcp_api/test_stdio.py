@@ -23,6 +23,9 @@ from tool_server.config import Config
 from tool_server.model.call import Outcome
 from tool_server.model.caller import LOCAL
 
+# Real processes, started again and again.
+pytestmark = pytest.mark.slow
+
 HELLO = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 
