@@ -45,11 +45,12 @@ test: dev ## every test; installs Node packages first. REQUIRE_ALL=1 turns skips
 test-fast: dev ## the tests that need no browser, Node or toolchain
 	$(PYTEST) tests -m "not slow" --numprocesses 2
 
-check: dev ## ruff, pyright, import-linter
+check: dev ## ruff, pyright, import-linter, the public schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pyright
+	$(PYTEST) --quiet tests/inspection/test_public_schemas.py
 
 format: dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
