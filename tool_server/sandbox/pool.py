@@ -20,7 +20,7 @@ from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Gate, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
-from tool_server.sandbox.process import WorkerProcess, crash_of
+from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
 from tool_server.sandbox.programs import LoadingTable
 from tool_server.sandbox.session import ArtifactReader, Services, Session
 from tool_server.sandbox.settings import PoolSettings, WorkerSetup
@@ -159,20 +159,23 @@ class WorkerPool:
             self._inspection_gate.release()
 
     async def _run_admitted(self, call: Call, queue_us: int) -> GuestOutput:
-        crew = self._open_crew()
-        loading = self._loadings.get(call.program, call.limits)
-        worker = await self._ready_worker(crew, loading.key)
-        session = Session(worker, self._services)
-        try:
-            return await session.call(call, loading, queue_us)
-        except CallFailed as error:
-            if self._crew is None:
-                raise shutting_down() from error
-            if error.code == "worker_lost":
-                raise await crash_of(worker) from error
-            raise
-        finally:
-            (crew.give_back if session.finished else crew.discard)(worker)
+        while True:  # ends: every round uses up a worker that died idle, and a new one is alive
+            crew = self._open_crew()
+            loading = self._loadings.get(call.program, call.limits)
+            worker = await self._ready_worker(crew, loading.key)
+            session = Session(worker, self._services)
+            try:
+                return await session.call(call, loading, queue_us)
+            except CallFailed as error:
+                if self._crew is None:
+                    raise shutting_down() from error
+                if isinstance(error, NotSentError) and not session.begun:
+                    continue
+                if error.code == "worker_lost":
+                    raise await crash_of(worker) from error
+                raise
+            finally:
+                (crew.give_back if session.finished else crew.discard)(worker)
 
     async def _ready_worker(self, crew: Crew, key: int) -> WorkerProcess:
         while True:  # ends: after a few failed starts the crew refuses for a while

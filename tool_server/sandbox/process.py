@@ -24,6 +24,8 @@ _log = logging.getLogger("tool_server.sandbox")
 
 _READ = 2**16
 """Bytes asked for at once: larger ones would be allocated by mmap for every frame."""
+WORKER_LOST = "the process that ran the plugin ended unexpectedly: the plugin crashed it, or it was killed"
+
 _STDERR_KEPT = 4_096
 _REAP_S = 10.0
 _OUT_OF_MEMORY = (
@@ -129,7 +131,7 @@ class WorkerProcess:
         """Write all of it.
 
         Raises:
-            CallFailed: `worker_lost`.
+            NotSentError: `worker_lost`; the worker never got the frame as a whole.
         """
         view = memoryview(data)
         try:
@@ -143,7 +145,7 @@ class WorkerProcess:
                     return
                 await anyio.wait_writable(self._socket)
         except (OSError, anyio.ClosedResourceError) as error:
-            raise worker_lost() from error
+            raise NotSentError("worker_lost", WORKER_LOST) from error
 
     async def receive(self) -> Frame:
         """Wait for the next frame.
@@ -245,11 +247,13 @@ class WorkerProcess:
             pause = min(pause * 2, 0.1)
 
 
+class NotSentError(CallFailed):
+    """A worker was gone before it could have begun: what was to be sent may go to another one."""
+
+
 def worker_lost() -> CallFailed:
     """The error of a call whose worker went away."""
-    return CallFailed(
-        "worker_lost", "the process that ran the plugin ended unexpectedly: the plugin crashed it, or it was killed"
-    )
+    return CallFailed("worker_lost", WORKER_LOST)
 
 
 async def crash_of(worker: WorkerProcess) -> CallFailed:

@@ -48,6 +48,8 @@ class Session:
         self._worker = worker
         self._services = services
         self.finished = False
+        self.begun = False
+        """Whether the worker was given the whole call, so that the guest may have run."""
 
     async def start(self) -> None:
         """Wait until a new worker is ready.
@@ -102,6 +104,7 @@ class Session:
             "output_bytes": call.limits.output_bytes,
         }
         await worker.send(encode(FrameType.CALL, header, call.input))
+        self.begun = True
         load_us = 0
         while True:
             frame = await self._receive(timeout)
