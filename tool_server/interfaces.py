@@ -206,7 +206,7 @@ class Sandbox(Protocol):
         Raises:
             InvalidInput: `invalid_wasm`, the engine refuses the module; `compile_limit`, compiling it took more
                 time or memory than a publish may.
-            Unavailable: no worker could be started.
+            Unavailable: `worker_start_failed`; `busy`, others are being inspected for too long; `shutting_down`.
         """
         ...
 
@@ -216,6 +216,6 @@ class Sandbox(Protocol):
         Raises:
             CallFailed: see its codes.
             InvalidInput: `input_too_large`.
-            Unavailable: `busy`, the queue is full; `shutting_down`.
+            Unavailable: `busy`, the queue is full; `worker_start_failed`; `shutting_down`.
         """
         ...
