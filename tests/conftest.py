@@ -11,8 +11,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+SLOW_FOLDERS = ("tests/end_to_end/", "tests/plugins/")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole systems at work are slow, whatever else a test of them says about itself."""
+    """Whole systems and the bundled plugins are for the full run, whatever a test of them says about itself."""
     for item in items:
-        if "/end_to_end/" in item.nodeid or item.nodeid.startswith("tests/end_to_end/"):
+        if item.nodeid.startswith(SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)

@@ -87,7 +87,7 @@ def measure() -> Figure:
         floors,
         bar=1.3,
         at_most=True,
-        floor=f"the SDK's low-level server in its default (streaming) mode with an empty tool, median {median_us} us of processor time a call",
+        floor=f"the bare SDK server in its default (streaming) mode, {median_us} us of processor time a call",
     )
 
 
