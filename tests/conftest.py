@@ -11,11 +11,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-SLOW_FOLDERS = ("tests/end_to_end/", "tests/plugins/")
+SLOW_FOLDERS = ("tests/cli/", "tests/end_to_end/", "tests/plugins/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole systems and the bundled plugins are for the full run, whatever a test of them says about itself."""
+    """Whole systems, commands and bundled plugins are for the full run, whatever a test of them says about itself."""
     for item in items:
         if item.nodeid.startswith(SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
