@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, cast
 
 import anyio
@@ -70,9 +69,8 @@ class McpServer:
             on_subscriptions_listen=self._listen,
             get_tool_input_schema=handlers.input_schema,
         )
-        if find_spec("opentelemetry.sdk") is None:
-            # Without an SDK spans go nowhere, and making them costs as much as checking a call.
-            self._server.middleware.clear()
+        # The SDK's tracing middleware: making its spans costs as much as checking a call, wanted or not.
+        self._server.middleware.clear()
 
     async def tools_changed(self) -> None:
         """Tell every client that listens that the list of tools is another one now."""
