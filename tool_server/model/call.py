@@ -30,6 +30,8 @@ class Call:
     export: str
     input: bytes
     config: Mapping[str, str] = field(default_factory=dict[str, str])
+    reuse: bool = False
+    """Whether the operator lets this tool keep its instance from call to call of one caller."""
 
 
 @dataclass(frozen=True, slots=True)

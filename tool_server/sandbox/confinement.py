@@ -58,10 +58,11 @@ def set_memory(total: int) -> None:
 
 def memory_with(guest_bytes: int) -> int:
     """What a call may take in all: what is in use now, what the guest may have, and some slack."""
-    return _memory_in_use() + guest_bytes + _SLACK
+    return memory_in_use() + guest_bytes + _SLACK
 
 
-def _memory_in_use() -> int:
+def memory_in_use() -> int:
+    """Private memory of this process, bytes."""
     if sys.platform != "linux":
         return 256 * 2**20
     with open("/proc/self/statm", encoding="ascii") as file:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,6 +46,15 @@ class Options:
     memory: int
     """Private memory that a call may take in this process, bytes."""
     imports: Sequence[Signature]
+
+
+class Request(NamedTuple):
+    """What is asked of an instance."""
+
+    export: str
+    data: bytes
+    output_bytes: int
+    """Longest output that is accepted."""
 
 
 @dataclass(slots=True)
@@ -128,13 +137,20 @@ class CompiledGuest:
         self._functions.close()
 
 
+def configure(instance: Any, config: Mapping[str, str]) -> None:
+    """What `config_get` answers in an instance."""
+    if config:
+        text = orjson.dumps(config)
+        lib.extism_plugin_config(instance, text, len(text))
+
+
 def free_instance(instance: Any) -> None:
     """End an instance."""
     lib.extism_plugin_free(instance)
 
 
 class Runner:
-    """Runs one call after another, each in a fresh instance.
+    """Runs exports in instances, one after another.
 
     Args:
         context: shared with the host functions of every compiled guest.
@@ -144,36 +160,35 @@ class Runner:
         self._context = context
         self._log = RuntimeLog()
 
-    def run(self, guest: CompiledGuest, export: str, data: bytes, output_bytes: int, progress: Progress) -> bytes:
-        """Call an export; returns its output and keeps `progress` up to date. `finish` must follow.
+    def instantiate(self, guest: CompiledGuest, config: Mapping[str, str]) -> Any:
+        """A fresh, configured instance.
+
+        Raises:
+            CallFailed: it cannot be linked or its start function failed.
+        """
+        try:
+            instance = guest.instantiate()
+        except CallFailed:
+            self._log.drain()
+            raise
+        configure(instance, config)
+        return instance
+
+    def run(self, guest: CompiledGuest, instance: Any, request: Request, progress: Progress) -> bytes:
+        """Call an export; returns its output and keeps `progress` up to date.
 
         Raises:
             CallFailed: the call ended badly.
         """
+        self._context.plugin = instance
         started = time.perf_counter()
-        try:
-            self._context.plugin = instance = guest.instantiate()
-        except CallFailed:
-            self._log.drain()
-            raise
-        if self._context.config:
-            config = orjson.dumps(self._context.config)
-            lib.extism_plugin_config(instance, config, len(config))
-        ready = time.perf_counter()
-        progress.instantiate_us = int((ready - started) * 1e6)
-        code = lib.extism_plugin_call(instance, export.encode(), data, len(data))
-        elapsed = time.perf_counter() - ready
+        code = lib.extism_plugin_call(instance, request.export.encode(), request.data, len(request.data))
+        elapsed = time.perf_counter() - started
         progress.run_us = int(elapsed * 1e6)
         interruptible = self._context.error is not None or elapsed > guest.options.timeout_ms / 1000 - _TIMER_MARGIN_S
         progress.reusable = not interruptible or code == INTERRUPTED
-        self._raise_failure(instance, export, code)
-        return _output(instance, output_bytes)
-
-    def finish(self) -> None:
-        """Free the instance; apart from `run`, so that the answer is on its way before."""
-        instance, self._context.plugin = self._context.plugin, None
-        if instance is not None:
-            free_instance(instance)
+        self._raise_failure(instance, request.export, code)
+        return _output(instance, request.output_bytes)
 
     def _raise_failure(self, instance: Any, export: str, code: int) -> None:
         message = text_of(lib.extism_plugin_error(instance))

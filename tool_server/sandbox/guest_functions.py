@@ -6,7 +6,7 @@ https://extism.org/docs/concepts/host-functions ; the kernel's functions are in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -49,9 +49,10 @@ class CallContext:
         self.ask = ask
         self.begin({})
 
-    def begin(self, config: dict[str, str]) -> None:
-        """Forget the call before."""
+    def begin(self, config: Mapping[str, str], *, called: bool = True) -> None:
+        """Forget the call before. Where nobody `called`, whatever the guest asks of the server is an error."""
         self.config = config
+        self.called = called
         self.plugin: Any = None
         self.error: str | None = None
         self.status = 0
@@ -135,6 +136,9 @@ class GuestFunctions:
         def ask(current: Any, inputs: Any, _inputs: int, outputs: Any, count: int, _data: Any) -> None:
             _clear(outputs, count)
             if context.error is not None:
+                return
+            if not context.called:
+                context.error = f"{name} was used before there was a call"
                 return
             values = [getattr(inputs[index].v, kind) for index, kind in enumerate(params)]
             blocks = [

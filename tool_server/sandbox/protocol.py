@@ -40,7 +40,8 @@ class FrameType(IntEnum):
     LOADED = 3
     """worker: `{us}`."""
     CALL = 4
-    """server: `{key, export, config, output_bytes}` + input."""
+    """server: `{key, export, config, output_bytes, owner}` + input. With an `owner` the instance is kept for the
+    next such call of the same owner."""
     NEED = 5
     """worker: it does not hold `key`; expects LOAD and then goes on with the call."""
     RESULT = 6
@@ -82,6 +83,11 @@ class Decoder:
     def __init__(self, max_body: int) -> None:
         self._max_body = max_body
         self._buffer = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Whether there are bytes that belong to no frame given so far."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the wire."""

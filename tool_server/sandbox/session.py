@@ -102,6 +102,7 @@ class Session:
             "export": call.export,
             "config": dict(call.config),
             "output_bytes": call.limits.output_bytes,
+            "owner": call.caller if call.reuse else "",
         }
         await worker.send(encode(FrameType.CALL, header, call.input))
         self.begun = True

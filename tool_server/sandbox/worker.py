@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import socket
 import sys
 import time
@@ -18,10 +19,13 @@ os.environ["RUST_BACKTRACE"] = "0"  # before the engine is loaded: backtraces ma
 
 from tool_server.errors import ToolServerError
 from tool_server.sandbox.confinement import confine, memory_with, set_memory
-from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Runner, free_instance
+from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Request, Runner, free_instance
 from tool_server.sandbox.guest_functions import CallContext
+from tool_server.sandbox.instances import Instance, Instances
 from tool_server.sandbox.protocol import MAX_MODULE, Decoder, Frame, FrameType, encode
 
+_MOMENT_MS = 1
+"""Without work for so long, a worker prepares for the next call: not before, or a busy caller would wait for it."""
 _READ = 2**16
 """Bytes asked for at once: larger ones would be allocated by mmap for every frame."""
 
@@ -32,6 +36,8 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._decoder = Decoder(MAX_MODULE)
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
 
     def send(self, data: bytes) -> None:
         """Write all of it."""
@@ -51,6 +57,10 @@ class Channel:
                 os._exit(0)
             self._decoder.feed(data)
         return frame
+
+    def idle(self) -> bool:
+        """Whether the server sends nothing for a moment."""
+        return not self._decoder.pending and not self._poll.poll(_MOMENT_MS)
 
     def ask(self, header: dict[str, Any], body: bytes) -> Frame:
         """One host call."""
@@ -72,6 +82,7 @@ class Worker:
         self._channel = channel
         self._context = CallContext(channel.ask)
         self._runner = Runner(self._context)
+        self._instances = Instances(self._context, self._runner)
         self._loaded = loaded
         self._guests: OrderedDict[int, CompiledGuest] = OrderedDict()
         self._memory = 0
@@ -80,6 +91,10 @@ class Worker:
         """Answer LOAD and CALL for ever."""
         self._channel.send(encode(FrameType.READY))
         while True:
+            if self._instances.wanted and self._channel.idle():
+                self._instances.prepare(self._guests)
+                # What is held now is no part of what the next call may take.
+                set_memory(memory_with(self._memory))
             frame = self._channel.receive()
             if frame.type is FrameType.CALL:
                 self._call(frame)
@@ -131,6 +146,7 @@ class Worker:
 
     def _drop(self, key: int) -> None:
         if (guest := self._guests.pop(key, None)) is not None:
+            self._instances.drop(key)
             guest.close()
 
     def _call(self, frame: Frame) -> None:
@@ -141,28 +157,45 @@ class Worker:
             if not self._load(self._channel.receive()):
                 return
         self._guests.move_to_end(key)
+        self._serve(key, header, frame.body)
+
+    def _serve(self, key: int, header: dict[str, Any], data: bytes) -> None:
+        guest, config, owner = self._guests[key], header["config"], header["owner"]
+        self._allow_memory(guest.options.memory)
+        self._context.begin(config)
         progress = Progress()
-        self._channel.send(self._run(self._guests[key], header, frame.body, progress))
+        instance = self._instances.take(key, owner, config)
+        request = Request(header["export"], data, header["output_bytes"])
+        try:
+            if instance is None:
+                started = time.perf_counter()
+                instance = Instance(self._runner.instantiate(guest, config), config, [])
+                progress.instantiate_us = int((time.perf_counter() - started) * 1e6)
+            self._context.lines, instance.lines = instance.lines, []
+            output = self._runner.run(guest, instance.handle, request, progress)
+        except ToolServerError as failure:
+            self._answer(FrameType.ERROR, {"code": failure.code, "message": failure.message}, b"", progress)
+            owner = ""
+        else:
+            self._answer(FrameType.RESULT, {}, output, progress)
         # Only now, while the answer is on its way: freeing takes a fifth of a short call.
-        self._runner.finish()
+        if instance is not None:
+            if owner and progress.reusable:
+                self._instances.keep(key, owner, instance)
+            else:
+                free_instance(instance.handle)
         if not progress.reusable:
             self._drop(key)
 
-    def _run(self, guest: CompiledGuest, header: dict[str, Any], data: bytes, progress: Progress) -> bytes:
-        context = self._context
-        self._allow_memory(guest.options.memory)
-        context.begin(header["config"])
-        try:
-            output = self._runner.run(guest, header["export"], data, header["output_bytes"], progress)
-            ending, outcome = FrameType.RESULT, dict[str, Any]()
-        except ToolServerError as failure:
-            output = b""
-            ending, outcome = FrameType.ERROR, {"code": failure.code, "message": failure.message}
+    def _answer(self, ending: FrameType, outcome: dict[str, Any], output: bytes, progress: Progress) -> None:
         outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us}
         answer = encode(ending, outcome, output)
+        context = self._context
         if context.lines or context.dropped:
-            return encode(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped}) + answer
-        return answer
+            answer = encode(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped}) + answer
+        self._channel.send(answer)
+        # Sending wakes the server on this very core, in the belief that this process is going to wait.
+        os.sched_yield()
 
 
 def main(arguments: list[str]) -> None:
