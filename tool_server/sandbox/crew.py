@@ -113,7 +113,9 @@ class Crew:
     def lost(self, worker: WorkerProcess) -> None:
         """A worker that ended by itself; one that never got ready counts as a failed start."""
         worker.read_stderr()
-        if not worker.ready:
+        if worker.ready:
+            worker.died_idle()
+        else:
             self._failures += 1
             backoff = min(_BACKOFF_S * 2 ** min(self._failures, 10), _LONGEST_BACKOFF_S)
             self._retry_at = time.monotonic() + backoff
@@ -183,7 +185,8 @@ class Crew:
 
     def _employ(self, worker: WorkerProcess) -> WorkerProcess:
         self._busy.add(worker)
-        self._employed.set()
+        if not self._employed.is_set():
+            self._employed.set()
         if self._size() < self._wanted():
             self._changed.set()
         return worker

@@ -36,8 +36,6 @@ class Instance:
 
     handle: Any
     config: Mapping[str, str]
-    lines: list[tuple[str, str]]
-    """What the guest logged while it started."""
     bytes: int = 0
     """Private memory that holding it takes."""
 
@@ -71,14 +69,17 @@ class Instances:
         self._heat: dict[int, _Heat] = {}
         self._wanted: int | None = None
 
-    def take(self, key: int, owner: str, config: Mapping[str, str]) -> Instance | None:
-        """An instance for this call, the caller's own where there is one, or None."""
+    def take(self, key: int, owner: str, config: Mapping[str, str], *, prepare: bool) -> Instance | None:
+        """An instance for this call, the caller's own where there is one, or None.
+
+        Without `prepare` none is made ready for the next one.
+        """
         heat = self._heat.get(key)
         if heat is None:
             heat = self._heat[key] = _Heat()
         heat.calls += 1
         heat.config = config
-        if heat.calls >= _HOT and not heat.refused:
+        if prepare and heat.calls >= _HOT and not heat.refused:
             self._wanted = key
         for name in (owner, "") if owner else ("",):
             instance = self._held.pop((key, name), None)
@@ -134,7 +135,7 @@ class Instances:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         if self._context.error is None and text_of(lib.extism_plugin_error(handle)).startswith(_NOT_FOUND):
-            return Instance(handle, config, self._context.lines)
+            return Instance(handle, config)
         free_instance(handle)
         return None
 

@@ -17,6 +17,7 @@ _TRAP = re.compile(rb"wasm trap: ([^\n]{1,200})")
 _FRAME = re.compile(rb"0:\s+(?:0x[0-9a-f]+ - )?[^\n!]*!([A-Za-z_][^\n]{0,120})")
 _HOST_PATH = re.compile(r"(?<![\w.])/[\w.\-+@]+(?:/[\w.\-+@]+)+")
 _RUNTIME = -1
+_START_FAILED = (b"failed to initialize wasi runtime", b"failed to initialize Haskell")
 _OUT_OF_MEMORY = (b"oom", b"failed to allocate extism memory", b"out of memory", b"Cannot allocate memory")
 OUT_OF_MEMORY = "the plugin needs more memory than its limit allows"
 COMPILE_MEMORY = "compiling the module took more memory than a publish may"
@@ -89,6 +90,8 @@ def _runtime_failure(export: str, message: bytes) -> tuple[str, str] | None:
         return "out_of_memory", OUT_OF_MEMORY
     if message == b"plugin ran out of fuel":
         return "out_of_fuel", "the plugin used up its fuel before it finished"
+    if message.startswith(_START_FAILED):
+        return "trap", "the plugin stopped while it was being started"
     if message.startswith(b"Function not found"):
         return "missing_export", f"the plugin has no function named {export!r}"
     return None

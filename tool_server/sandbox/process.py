@@ -17,6 +17,7 @@ import anyio
 
 from tool_server.errors import CallFailed, InvalidInput, Unavailable
 from tool_server.sandbox.outcome import OUT_OF_MEMORY, without_paths
+from tool_server.sandbox.programs import Loading
 from tool_server.sandbox.protocol import MAX_BODY, Decoder, Frame
 from tool_server.sandbox.settings import WorkerSetup
 
@@ -58,11 +59,15 @@ class WorkerProcess:
         """Whether it has said that it is confined and waiting."""
         self.loaded: set[int] = set()
         """Keys of programs it was given; it may have dropped some since."""
+        self.last: Loading | None = None
+        """The program of its last call."""
         self.deadline = float("inf")
         """When it is to be killed, on the monotonic clock."""
         self.overdue = False
         """Whether the deadline killed it."""
         self._killed = False
+        self.left_unread = False
+        """Whether it ended before it had read all that it was sent."""
 
     @classmethod
     def spawn(cls, setup: WorkerSetup) -> Self:
@@ -118,6 +123,12 @@ class WorkerProcess:
             return self._process.poll() is None
         return not self._ended and not self._paused
 
+    def died_idle(self) -> None:
+        """Note that it ended without a call: perhaps by a guest that it was starting ahead of one."""
+        if self.last is not None and self.last.prepare:
+            self.last.prepare = False
+            _log.warning("worker %d ended without a call: its last program is not started early again", self.pid)
+
     def read_stderr(self) -> None:
         """Take note of what it wrote to standard error, so that the pipe never fills up."""
         pipe = self._process.stderr
@@ -157,7 +168,7 @@ class WorkerProcess:
             self._paused = False
             self._loop.add_reader(self._socket, self._read)
         try:
-            while (frame := self._decoder.next_frame()) is None:
+            while not self._decoder.pending or (frame := self._decoder.next_frame()) is None:
                 if self._ended:
                     raise worker_lost()
                 self._arrival = self._loop.create_future()
@@ -215,20 +226,32 @@ class WorkerProcess:
     def _read(self) -> None:
         """Called by the event loop when there are bytes, or none will come any more."""
         try:
-            data = self._socket.recv(_READ)
+            received = self._receive_some()
         except BlockingIOError:
             return
-        except OSError:
-            data = b""
-        if not data:
+        except OSError as error:
+            # The kernel says so where bytes of ours were never read.
+            self.left_unread = isinstance(error, ConnectionResetError)
+            received = 0
+        if not received:
             self._end()
             return
-        self._decoder.feed(data)
         if self._arrival is None:
             self._paused = True
             self._loop.remove_reader(self._socket)
         elif not self._arrival.done():
             self._arrival.set_result(None)
+
+    def _receive_some(self) -> int:
+        """Read once; how many bytes there were."""
+        space = self._decoder.space
+        if space is not None:
+            count = self._socket.recv_into(space)
+            self._decoder.advance(count)
+            return count
+        data = self._socket.recv(_READ)
+        self._decoder.feed(data)
+        return len(data)
 
     def _end(self) -> None:
         self._ended = True

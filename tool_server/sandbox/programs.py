@@ -12,13 +12,15 @@ from tool_server.model.release import Program
 _REMEMBERED = 4_096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Loading:
     """A program under certain limits."""
 
     key: int
     program: Program
     limits: Limits
+    prepare: bool = True
+    """Whether workers may start it ahead of its calls: not after one that may have done so died idle."""
 
     def header(self, *, instantiate: bool = False) -> dict[str, Any]:
         """Of a LOAD frame. With `instantiate` the worker also makes one instance, as a trial."""

@@ -26,6 +26,10 @@ MAX_MODULE = 2**30
 """Bytes the server may send."""
 
 
+_LONG = 2**17
+"""Bytes of a frame that is not put together by joining what arrives."""
+
+
 ENV, USER = "extism:host/env", "extism:host/user"
 """Modules that a guest imports host functions from: the runtime's own, and everybody's."""
 
@@ -40,8 +44,8 @@ class FrameType(IntEnum):
     LOADED = 3
     """worker: `{us}`."""
     CALL = 4
-    """server: `{key, export, config, output_bytes, owner}` + input. With an `owner` the instance is kept for the
-    next such call of the same owner."""
+    """server: `{key, export, config, output_bytes, owner, prepare}` + input. With an `owner` the instance is kept for
+    the next such call of the same owner; with `prepare` the next one may be made while the worker is idle."""
     NEED = 5
     """worker: it does not hold `key`; expects LOAD and then goes on with the call."""
     RESULT = 6
@@ -76,22 +80,45 @@ def encode(frame_type: FrameType, header: dict[str, Any] | None = None, body: by
 class Decoder:
     """Collects bytes as they arrive and gives complete frames.
 
+    A frame that is whole in what one read gave, as almost all are, is cut out of it; the bytes of a long one can be
+    read straight to their place, see `space`.
+
     Args:
         max_body: longest body that is accepted, bytes.
     """
 
     def __init__(self, max_body: int) -> None:
         self._max_body = max_body
-        self._buffer = bytearray()
+        self._buffer: bytes = b""
+        self._long: bytearray | None = None
+        """A frame that is still arriving, in its full length."""
+        self._filled = 0
+        """How much of it is there."""
 
     @property
     def pending(self) -> bool:
         """Whether there are bytes that belong to no frame given so far."""
-        return bool(self._buffer)
+        return bool(self._buffer) or self._long is not None
+
+    @property
+    def space(self) -> memoryview | None:
+        """Where the rest of a long frame may be read to, followed by `advance`; None when `feed` is to be used."""
+        if self._long is None or self._filled == len(self._long):
+            return None
+        return memoryview(self._long)[self._filled :]
+
+    def advance(self, count: int) -> None:
+        """Say that so many bytes were read to `space`."""
+        self._filled += count
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the wire."""
-        self._buffer += data
+        if (space := self.space) is not None:
+            part = data[: len(space)]
+            space[: len(part)] = part
+            self.advance(len(part))
+            data = data[len(part) :]
+        self._buffer = self._buffer + data if self._buffer else data
 
     def next_frame(self) -> Frame | None:
         """The next complete frame, or None until more bytes are there.
@@ -99,9 +126,32 @@ class Decoder:
         Raises:
             InvalidInput: `invalid_frame`. The stream cannot be read any further.
         """
+        if self._long is not None:
+            return self._long_frame(self._long)
         buffer = self._buffer
         if len(buffer) < _PREFIX.size:
             return None
+        frame_type, start, end = self._measure(buffer)
+        if len(buffer) == end:
+            self._buffer = b""
+        elif len(buffer) > end:
+            self._buffer = buffer[end:]
+        else:
+            if end > _LONG:
+                self._long, self._filled, self._buffer = bytearray(end), len(buffer), b""
+                self._long[: len(buffer)] = buffer
+            return None
+        return Frame(frame_type, _parse_header(buffer[_PREFIX.size : start]), buffer[start:end])
+
+    def _long_frame(self, long: bytearray) -> Frame | None:
+        if self._filled < len(long):
+            return None
+        self._long = None
+        frame_type, start, _ = self._measure(long)
+        return Frame(frame_type, _parse_header(bytes(long[_PREFIX.size : start])), bytes(memoryview(long)[start:]))
+
+    def _measure(self, buffer: bytes | bytearray) -> tuple[FrameType, int, int]:
+        """The type of the frame at the start of the buffer, where its body starts and where it ends."""
         number, header_size, body_size = _PREFIX.unpack_from(buffer)
         frame_type = _TYPES.get(number)
         if frame_type is None:
@@ -112,13 +162,7 @@ class Decoder:
                 f"a frame of {header_size} + {body_size} bytes: at most {MAX_HEADER} + {self._max_body} are accepted",
             )
         start = _PREFIX.size + header_size
-        end = start + body_size
-        if len(buffer) < end:
-            return None
-        header = _parse_header(bytes(buffer[_PREFIX.size : start]))
-        body = bytes(memoryview(buffer)[start:end]) if body_size else b""
-        del buffer[:end]
-        return Frame(frame_type, header, body)
+        return frame_type, start, start + body_size
 
 
 def _parse_header(text: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tool_server.errors import CallFailed, InvalidInput, ToolServerError
 from tool_server.model.call import Call, GuestOutput, Timings
 from tool_server.sandbox.guest_log import forward_log
 from tool_server.sandbox.host_calls import HostCall, HostFunctions
-from tool_server.sandbox.process import WorkerProcess, worker_lost
+from tool_server.sandbox.process import WORKER_LOST, NotSentError, WorkerProcess, worker_lost
 from tool_server.sandbox.programs import Loading
 from tool_server.sandbox.protocol import Frame, FrameType, encode
 
@@ -49,7 +49,7 @@ class Session:
         self._services = services
         self.finished = False
         self.begun = False
-        """Whether the worker was given the whole call, so that the guest may have run."""
+        """Whether the worker has answered, so that the guest may have run."""
 
     async def start(self) -> None:
         """Wait until a new worker is ready.
@@ -95,7 +95,6 @@ class Session:
             ToolServerError: what the artifact reader raises.
         """
         worker, milliseconds = self._worker, call.limits.timeout_ms
-        timeout = CallFailed("timeout", f"the plugin did not finish within {milliseconds} ms")
         self._allow(milliseconds / 1000 + GRACE_S)
         header = {
             "key": loading.key,
@@ -103,12 +102,18 @@ class Session:
             "config": dict(call.config),
             "output_bytes": call.limits.output_bytes,
             "owner": call.caller if call.reuse else "",
+            "prepare": loading.prepare,
         }
         await worker.send(encode(FrameType.CALL, header, call.input))
-        self.begun = True
         load_us = 0
         while True:
-            frame = await self._receive(timeout)
+            try:
+                frame = await worker.receive()
+            except CallFailed:
+                raise self._loss(milliseconds) from None
+            if not self.begun:
+                self.begun = True
+                worker.last = loading
             if frame.type is FrameType.RESULT:
                 return self._output(call, frame, Timings(queue_us, load_us))
             if frame.type is FrameType.ERROR:
@@ -117,7 +122,7 @@ class Session:
             if frame.type is FrameType.LOG:
                 forward_log(call, frame.header)
             elif frame.type is FrameType.HOST_CALL:
-                await self._answer(call, frame, timeout)
+                await self._answer(call, frame)
             elif frame.type is FrameType.NEED:
                 load_us += await self._supply(loading)
                 self._allow(milliseconds / 1000 + GRACE_S)
@@ -143,7 +148,16 @@ class Session:
             raise CallFailed("trap", f"the plugin cannot be loaded any more: {error.message}") from error
         return int((time.monotonic() - started) * 1e6)
 
-    async def _answer(self, call: Call, frame: Frame, timeout: CallFailed) -> None:
+    def _loss(self, milliseconds: int) -> CallFailed:
+        """Why the worker of a call went away."""
+        if self._worker.overdue:
+            return _timeout(milliseconds)
+        if self._worker.left_unread and not self.begun:
+            self._worker.died_idle()
+            return NotSentError("worker_lost", WORKER_LOST)
+        return worker_lost()
+
+    async def _answer(self, call: Call, frame: Frame) -> None:
         header: dict[str, Any]
         data = b""
         with anyio.move_on_at(anyio.current_time() + self._worker.deadline - time.monotonic()):
@@ -156,7 +170,7 @@ class Session:
             await self._worker.send(encode(FrameType.HOST_RESULT, header, data))
             return
         self._worker.expire(float("inf"))
-        raise timeout
+        raise _timeout(call.limits.timeout_ms)
 
     async def _receive(self, too_late: ToolServerError) -> Frame:
         try:
@@ -200,8 +214,12 @@ class Session:
 def _call_failed(header: dict[str, Any], timeout_ms: int) -> CallFailed:
     code, message = _text(header, "code"), _text(header, "message")
     if code == "timeout":
-        message = f"the plugin did not finish within {timeout_ms} ms"
+        return _timeout(timeout_ms)
     return CallFailed(code if code in _CALL_CODES else "trap", message)
+
+
+def _timeout(milliseconds: int) -> CallFailed:
+    return CallFailed("timeout", f"the plugin did not finish within {milliseconds} ms")
 
 
 def _text(header: dict[str, Any], name: str) -> str:

@@ -49,14 +49,22 @@ class Channel:
     def receive(self) -> Frame:
         """Wait for the next frame."""
         while (frame := self._decoder.next_frame()) is None:
-            try:
-                data = self._socket.recv(_READ)
-            except OSError:
+            if not self._receive_some():
                 os._exit(0)
-            if not data:
-                os._exit(0)
-            self._decoder.feed(data)
         return frame
+
+    def _receive_some(self) -> int:
+        try:
+            space = self._decoder.space
+            if space is not None:
+                count = self._socket.recv_into(space)
+                self._decoder.advance(count)
+                return count
+            data = self._socket.recv(_READ)
+        except OSError:
+            return 0
+        self._decoder.feed(data)
+        return len(data)
 
     def idle(self) -> bool:
         """Whether the server sends nothing for a moment."""
@@ -164,14 +172,13 @@ class Worker:
         self._allow_memory(guest.options.memory)
         self._context.begin(config)
         progress = Progress()
-        instance = self._instances.take(key, owner, config)
+        instance = self._instances.take(key, owner, config, prepare=header["prepare"])
         request = Request(header["export"], data, header["output_bytes"])
         try:
             if instance is None:
                 started = time.perf_counter()
-                instance = Instance(self._runner.instantiate(guest, config), config, [])
+                instance = Instance(self._runner.instantiate(guest, config), config)
                 progress.instantiate_us = int((time.perf_counter() - started) * 1e6)
-            self._context.lines, instance.lines = instance.lines, []
             output = self._runner.run(guest, instance.handle, request, progress)
         except ToolServerError as failure:
             self._answer(FrameType.ERROR, {"code": failure.code, "message": failure.message}, b"", progress)
