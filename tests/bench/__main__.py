@@ -10,7 +10,10 @@ from tests.bench import http_calls, parallel, sandbox_calls, stdio_start
 from tests.bench.report import Figure, table, write
 
 BENCHES: Mapping[str, Callable[[], Figure]] = {
-    "sandbox": sandbox_calls.measure,
+    "sandbox": sandbox_calls.measure_fresh,
+    "warm": sandbox_calls.measure_warm,
+    "megabyte": sandbox_calls.measure_megabyte,
+    "first": sandbox_calls.measure_first_call,
     "http": http_calls.measure,
     "stdio": stdio_start.measure,
     "parallel": parallel.measure,

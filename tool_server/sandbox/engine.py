@@ -25,6 +25,7 @@ from tool_server.sandbox.outcome import (
     instantiation_failure,
     is_out_of_memory,
 )
+from tool_server.sandbox.protocol import Body
 
 WASM_MAGIC = b"\0asm\x01\0\0\0"
 
@@ -52,7 +53,7 @@ class Request(NamedTuple):
     """What is asked of an instance."""
 
     export: str
-    data: bytes
+    data: Body
     output_bytes: int
     """Longest output that is accepted."""
 
@@ -174,15 +175,16 @@ class Runner:
         configure(instance, config)
         return instance
 
-    def run(self, guest: CompiledGuest, instance: Any, request: Request, progress: Progress) -> bytes:
-        """Call an export; returns its output and keeps `progress` up to date.
+    def run(self, guest: CompiledGuest, instance: Any, request: Request, progress: Progress) -> Body:
+        """Call an export; returns its output, valid while the instance lives, and keeps `progress` up to date.
 
         Raises:
             CallFailed: the call ended badly.
         """
         self._context.plugin = instance
         started = time.perf_counter()
-        code = lib.extism_plugin_call(instance, request.export.encode(), request.data, len(request.data))
+        data = request.data if isinstance(request.data, bytes) else ffi.from_buffer("uint8_t[]", request.data)
+        code = lib.extism_plugin_call(instance, request.export.encode(), data, len(request.data))
         elapsed = time.perf_counter() - started
         progress.run_us = int(elapsed * 1e6)
         interruptible = self._context.error is not None or elapsed > guest.options.timeout_ms / 1000 - _TIMER_MARGIN_S
@@ -202,11 +204,11 @@ class Runner:
             raise CallFailed(*failure)
 
 
-def _output(instance: Any, limit: int) -> bytes:
+def _output(instance: Any, limit: int) -> Body:
     size = lib.extism_plugin_output_length(instance)
     if size > limit:
         raise CallFailed("output_too_large", f"the plugin answered {size} bytes; at most {limit} are accepted")
-    return bytes(ffi.buffer(lib.extism_plugin_output_data(instance), size)) if size else b""
+    return memoryview(ffi.buffer(lib.extism_plugin_output_data(instance), size)) if size else b""
 
 
 def _manifest(wasm: bytes, options: Options) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from tool_server.sandbox.capi import HOST_FUNCTION, VALUE_TYPES, ffi, lib
-from tool_server.sandbox.protocol import ENV, USER
+from tool_server.sandbox.protocol import ENV, USER, Body
 
 MAX_ARGUMENT = 2**26
 """Bytes of one block that is passed to a host function."""
@@ -33,7 +33,7 @@ class Reply(Protocol):
         ...
 
     @property
-    def body(self) -> bytes:
+    def body(self) -> Body:
         """Bytes for the guest."""
         ...
 
@@ -191,7 +191,7 @@ def _read(current: Any, offset: int) -> bytes:
     return bytes(ffi.buffer(lib.extism_current_plugin_memory(current) + offset, size))
 
 
-def _write(current: Any, data: bytes) -> int:
+def _write(current: Any, data: Body) -> int:
     """A new kernel block with these bytes; its offset, 0 where memory ran out."""
     offset = lib.extism_current_plugin_memory_alloc(current, len(data))
     if offset:

@@ -11,14 +11,16 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Self
+from contextlib import ExitStack
+from typing import Any, Self
 
 import anyio
 
 from tool_server.errors import CallFailed, InvalidInput, Unavailable
+from tool_server.sandbox.exchange import SharedMemory, make_descriptor
 from tool_server.sandbox.outcome import OUT_OF_MEMORY, without_paths
 from tool_server.sandbox.programs import Loading
-from tool_server.sandbox.protocol import MAX_BODY, Decoder, Frame
+from tool_server.sandbox.protocol import MAX_BODY, Decoder, Frame, FrameType, encode_long
 from tool_server.sandbox.settings import WorkerSetup
 
 _log = logging.getLogger("tool_server.sandbox")
@@ -43,10 +45,11 @@ class WorkerProcess:
     frame costs as much as a short call, and this way the end of an idle worker is seen when it happens.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, exchange: SharedMemory | None) -> None:
         self._process = process
         self._socket = channel
-        self._decoder = Decoder(MAX_BODY)
+        self._exchange = exchange
+        self._decoder = Decoder(MAX_BODY, exchange)
         self._loop = asyncio.get_running_loop()
         self._arrival: asyncio.Future[None] | None = None
         """Set while somebody waits for a frame."""
@@ -76,31 +79,24 @@ class WorkerProcess:
         Raises:
             Unavailable: `worker_start_failed`.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        descriptor = theirs.fileno()
-        numbers = (descriptor, os.getpid(), setup.memory_bytes, setup.compile_memory, setup.loaded)
-        command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command,
-                cwd=setup.folder,
-                env=setup.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(descriptor,),
-                close_fds=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            ours.close()
-            raise Unavailable("worker_start_failed", f"a worker process cannot be started: {error.strerror}") from error
-        finally:
-            theirs.close()
-        ours.setblocking(False)
-        if process.stderr is not None:
-            os.set_blocking(process.stderr.fileno(), False)
-        return cls(process, ours)
+        with ExitStack() as finally_, ExitStack() as on_error:
+            try:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+                finally_.callback(theirs.close)
+                on_error.callback(ours.close)
+                shared = make_descriptor()
+                if shared is not None:
+                    finally_.callback(os.close, shared)
+                process = _start(setup, theirs.fileno(), shared)
+            except OSError as error:
+                raise Unavailable(
+                    "worker_start_failed", f"a worker process cannot be started: {error.strerror}"
+                ) from error
+            on_error.pop_all()
+            ours.setblocking(False)
+            if process.stderr is not None:
+                os.set_blocking(process.stderr.fileno(), False)
+            return cls(process, ours, None if shared is None else SharedMemory(shared, copying=True))
 
     @property
     def pid(self) -> int:
@@ -138,13 +134,13 @@ class WorkerProcess:
             while chunk := os.read(pipe.fileno(), 65_536):
                 self._stderr = (self._stderr + chunk)[-_STDERR_KEPT:]
 
-    async def send(self, data: bytes) -> None:
-        """Write all of it.
+    async def send(self, frame_type: FrameType, header: dict[str, Any], body: bytes = b"") -> None:
+        """Write a frame, all of it.
 
         Raises:
             NotSentError: `worker_lost`; the worker never got the frame as a whole.
         """
-        view = memoryview(data)
+        view = memoryview(encode_long(frame_type, header, body, self._exchange))
         try:
             while True:
                 try:
@@ -204,6 +200,8 @@ class WorkerProcess:
                 self._end()
                 anyio.notify_closing(self._socket)
                 self._socket.close()
+                if self._exchange is not None:
+                    self._exchange.close()
             await self._wait()
         self.read_stderr()
         pipe = self._process.stderr
@@ -226,32 +224,22 @@ class WorkerProcess:
     def _read(self) -> None:
         """Called by the event loop when there are bytes, or none will come any more."""
         try:
-            received = self._receive_some()
+            data = self._socket.recv(_READ)
         except BlockingIOError:
             return
         except OSError as error:
             # The kernel says so where bytes of ours were never read.
             self.left_unread = isinstance(error, ConnectionResetError)
-            received = 0
-        if not received:
+            data = b""
+        if not data:
             self._end()
             return
+        self._decoder.feed(data)
         if self._arrival is None:
             self._paused = True
             self._loop.remove_reader(self._socket)
         elif not self._arrival.done():
             self._arrival.set_result(None)
-
-    def _receive_some(self) -> int:
-        """Read once; how many bytes there were."""
-        space = self._decoder.space
-        if space is not None:
-            count = self._socket.recv_into(space)
-            self._decoder.advance(count)
-            return count
-        data = self._socket.recv(_READ)
-        self._decoder.feed(data)
-        return len(data)
 
     def _end(self) -> None:
         self._ended = True
@@ -268,6 +256,23 @@ class WorkerProcess:
                 return
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.1)
+
+
+def _start(setup: WorkerSetup, channel: int, shared: int | None) -> subprocess.Popen[bytes]:
+    numbers = (channel, -1 if shared is None else shared, os.getpid())
+    numbers += (setup.memory_bytes, setup.compile_memory, setup.loaded)
+    command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        cwd=setup.folder,
+        env=setup.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=(channel,) if shared is None else (channel, shared),
+        close_fds=True,
+        start_new_session=True,
+    )
 
 
 class NotSentError(CallFailed):

@@ -1,6 +1,7 @@
 """Frames between the server and a worker: one byte of type, two lengths, a JSON header, raw bytes.
 
-Layout, little endian: type u8, header length u32, body length u32, header (compact JSON object), body. Sans I/O:
+Layout, little endian: type u8, header length u32, body length u32, header (compact JSON object), body. With the
+highest bit of the type set the body is not there but in memory that both ends share, see `Exchange`. Sans I/O:
 `encode` makes bytes, `Decoder` turns any split of them back into frames. Both ends treat what arrives as hostile.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import orjson
 
@@ -26,8 +27,10 @@ MAX_MODULE = 2**30
 """Bytes the server may send."""
 
 
-_LONG = 2**17
-"""Bytes of a frame that is not put together by joining what arrives."""
+_LONG = 2**16
+"""Bytes of a body that still goes through the socket: in both directions it wakes the reader every few pages."""
+_EXCHANGED = 0x80
+"""Added to the type of a frame whose body is in the exchange."""
 
 
 ENV, USER = "extism:host/env", "extism:host/user"
@@ -60,65 +63,74 @@ class FrameType(IntEnum):
     """worker: `{lines: [[level, text]], dropped}`, before the frame that ends the call."""
 
 
+Body: TypeAlias = bytes | memoryview
+
+
 class Frame(NamedTuple):
     """One decoded frame."""
 
     type: FrameType
     header: dict[str, Any]
-    body: bytes
+    body: Body
+    """A view of memory that the next long body overwrites, where it came through a worker's exchange."""
 
 
 _TYPES: dict[int, FrameType] = {int(member): member for member in FrameType}
 
 
-def encode(frame_type: FrameType, header: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
-    """The bytes of one frame."""
+def encode(frame_type: FrameType, header: dict[str, Any] | None = None, body: Body = b"") -> bytes:
+    """The bytes of one frame, the body in it."""
     text = orjson.dumps(header) if header else b""
     return b"".join((_PREFIX.pack(frame_type, len(text), len(body)), text, body))
+
+
+class Exchange(Protocol):
+    """Memory that both ends see, for bodies that are too long to be copied through the socket."""
+
+    def put(self, body: Body) -> bool:
+        """Leave a body for the other end; False when it does not fit."""
+        ...
+
+    def take(self, size: int) -> Body:
+        """The body that the other end left."""
+        ...
+
+
+def encode_long(frame_type: FrameType, header: dict[str, Any], body: Body, exchange: Exchange | None) -> bytes:
+    """The bytes of one frame; a long body goes through the exchange, where there is one."""
+    if len(body) <= _LONG or exchange is None or not exchange.put(body):
+        return encode(frame_type, header, body)
+    text = orjson.dumps(header)
+    return _PREFIX.pack(frame_type | _EXCHANGED, len(text), len(body)) + text
 
 
 class Decoder:
     """Collects bytes as they arrive and gives complete frames.
 
-    A frame that is whole in what one read gave, as almost all are, is cut out of it; the bytes of a long one can be
-    read straight to their place, see `space`.
-
     Args:
         max_body: longest body that is accepted, bytes.
+        exchange: where long bodies may be.
     """
 
-    def __init__(self, max_body: int) -> None:
+    def __init__(self, max_body: int, exchange: Exchange | None = None) -> None:
         self._max_body = max_body
-        self._buffer: bytes = b""
-        self._long: bytearray | None = None
-        """A frame that is still arriving, in its full length."""
-        self._filled = 0
-        """How much of it is there."""
+        self._exchange = exchange
+        self._buffer: bytes | bytearray = b""
+        """What one read gave, as almost always; bytes that can grow once a frame needs more reads."""
 
     @property
     def pending(self) -> bool:
         """Whether there are bytes that belong to no frame given so far."""
-        return bool(self._buffer) or self._long is not None
-
-    @property
-    def space(self) -> memoryview | None:
-        """Where the rest of a long frame may be read to, followed by `advance`; None when `feed` is to be used."""
-        if self._long is None or self._filled == len(self._long):
-            return None
-        return memoryview(self._long)[self._filled :]
-
-    def advance(self, count: int) -> None:
-        """Say that so many bytes were read to `space`."""
-        self._filled += count
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the wire."""
-        if (space := self.space) is not None:
-            part = data[: len(space)]
-            space[: len(part)] = part
-            self.advance(len(part))
-            data = data[len(part) :]
-        self._buffer = self._buffer + data if self._buffer else data
+        if not self._buffer:
+            self._buffer = data
+            return
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
+        self._buffer += data
 
     def next_frame(self) -> Frame | None:
         """The next complete frame, or None until more bytes are there.
@@ -126,35 +138,13 @@ class Decoder:
         Raises:
             InvalidInput: `invalid_frame`. The stream cannot be read any further.
         """
-        if self._long is not None:
-            return self._long_frame(self._long)
         buffer = self._buffer
         if len(buffer) < _PREFIX.size:
             return None
-        frame_type, start, end = self._measure(buffer)
-        if len(buffer) == end:
-            self._buffer = b""
-        elif len(buffer) > end:
-            self._buffer = buffer[end:]
-        else:
-            if end > _LONG:
-                self._long, self._filled, self._buffer = bytearray(end), len(buffer), b""
-                self._long[: len(buffer)] = buffer
-            return None
-        return Frame(frame_type, _parse_header(buffer[_PREFIX.size : start]), buffer[start:end])
-
-    def _long_frame(self, long: bytearray) -> Frame | None:
-        if self._filled < len(long):
-            return None
-        self._long = None
-        frame_type, start, _ = self._measure(long)
-        return Frame(frame_type, _parse_header(bytes(long[_PREFIX.size : start])), bytes(memoryview(long)[start:]))
-
-    def _measure(self, buffer: bytes | bytearray) -> tuple[FrameType, int, int]:
-        """The type of the frame at the start of the buffer, where its body starts and where it ends."""
         number, header_size, body_size = _PREFIX.unpack_from(buffer)
-        frame_type = _TYPES.get(number)
-        if frame_type is None:
+        exchanged = bool(number & _EXCHANGED)
+        frame_type = _TYPES.get(number & ~_EXCHANGED)
+        if frame_type is None or (exchanged and self._exchange is None):
             raise InvalidInput("invalid_frame", f"there is no frame type {number}")
         if header_size > MAX_HEADER or body_size > self._max_body:
             raise InvalidInput(
@@ -162,7 +152,14 @@ class Decoder:
                 f"a frame of {header_size} + {body_size} bytes: at most {MAX_HEADER} + {self._max_body} are accepted",
             )
         start = _PREFIX.size + header_size
-        return frame_type, start, start + body_size
+        end = start if exchanged else start + body_size
+        if len(buffer) < end:
+            return None
+        self._buffer = b"" if len(buffer) == end else buffer[end:]
+        header = _parse_header(bytes(buffer[_PREFIX.size : start]))
+        if exchanged and self._exchange is not None:
+            return Frame(frame_type, header, self._exchange.take(body_size))
+        return Frame(frame_type, header, bytes(memoryview(buffer)[start:end]) if body_size else b"")
 
 
 def _parse_header(text: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tool_server.sandbox.guest_log import forward_log
 from tool_server.sandbox.host_calls import HostCall, HostFunctions
 from tool_server.sandbox.process import WORKER_LOST, NotSentError, WorkerProcess, worker_lost
 from tool_server.sandbox.programs import Loading
-from tool_server.sandbox.protocol import Frame, FrameType, encode
+from tool_server.sandbox.protocol import Frame, FrameType
 
 START_S = 30.0
 GRACE_S = 0.25
@@ -72,7 +72,7 @@ class Session:
         """
         seconds = self._services.compile_timeout_s
         self._allow(seconds)
-        await self._worker.send(encode(FrameType.LOAD, loading.header(instantiate=True), wasm))
+        await self._worker.send(FrameType.LOAD, loading.header(instantiate=True), wasm)
         too_slow = InvalidInput("compile_limit", f"compiling the module took longer than {seconds:g} s")
         self._expect_loaded(await self._receive(too_slow), loading)
         milliseconds = loading.limits.timeout_ms
@@ -104,7 +104,7 @@ class Session:
             "owner": call.caller if call.reuse else "",
             "prepare": loading.prepare,
         }
-        await worker.send(encode(FrameType.CALL, header, call.input))
+        await worker.send(FrameType.CALL, header, call.input)
         load_us = 0
         while True:
             try:
@@ -140,7 +140,7 @@ class Session:
             wasm = await self._services.read_artifact(loading.program.digest)
         if wasm is None:
             raise too_slow
-        await worker.send(encode(FrameType.LOAD, loading.header(), wasm))
+        await worker.send(FrameType.LOAD, loading.header(), wasm)
         frame = await self._receive(too_slow)
         try:
             self._expect_loaded(frame, loading)
@@ -162,12 +162,12 @@ class Session:
         data = b""
         with anyio.move_on_at(anyio.current_time() + self._worker.deadline - time.monotonic()):
             try:
-                question = HostCall.from_frame(call, frame.header, frame.body)
+                question = HostCall.from_frame(call, frame.header, bytes(frame.body))
                 reply = await self._services.host_functions.answer(question)
                 header, data = reply.header(), reply.data
             except ToolServerError as error:
                 header = {"error": error.message[:8_192]}
-            await self._worker.send(encode(FrameType.HOST_RESULT, header, data))
+            await self._worker.send(FrameType.HOST_RESULT, header, data)
             return
         self._worker.expire(float("inf"))
         raise _timeout(call.limits.timeout_ms)
@@ -201,7 +201,7 @@ class Session:
             before.instantiate_us + _count(frame.header, "instantiate_us"),
             _count(frame.header, "run_us"),
         )
-        return GuestOutput(frame.body, timings)
+        return GuestOutput(bytes(frame.body), timings)
 
     def _allow(self, seconds: float) -> None:
         self._worker.deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""The worker process: `python -m tool_server.sandbox.worker SOCKET PARENT MEMORY COMPILE_MEMORY LOADED`.
+"""The worker process: `python -m tool_server.sandbox.worker SOCKET SHARED PARENT MEMORY COMPILE_MEMORY LOADED`.
 
 A blocking loop, one call in flight. It imports little (no pydantic, no event loop), since its start is what a caller
 waits for after a kill.
@@ -20,9 +20,10 @@ os.environ["RUST_BACKTRACE"] = "0"  # before the engine is loaded: backtraces ma
 from tool_server.errors import ToolServerError
 from tool_server.sandbox.confinement import confine, memory_with, set_memory
 from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Request, Runner, free_instance
+from tool_server.sandbox.exchange import SharedMemory
 from tool_server.sandbox.guest_functions import CallContext
 from tool_server.sandbox.instances import Instance, Instances
-from tool_server.sandbox.protocol import MAX_MODULE, Decoder, Frame, FrameType, encode
+from tool_server.sandbox.protocol import MAX_MODULE, Body, Decoder, Frame, FrameType, encode_long
 
 _MOMENT_MS = 1
 """Without work for so long, a worker prepares for the next call: not before, or a busy caller would wait for it."""
@@ -33,38 +34,31 @@ _READ = 2**16
 class Channel:
     """The worker's end of the socket. The process ends when the server closes its own."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, shared: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
-        self._decoder = Decoder(MAX_MODULE)
+        self._exchange = None if shared < 0 else SharedMemory(shared, copying=False)
+        self._decoder = Decoder(MAX_MODULE, self._exchange)
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
 
-    def send(self, data: bytes) -> None:
-        """Write all of it."""
+    def send(self, frame_type: FrameType, header: dict[str, Any] | None = None, body: Body = b"") -> None:
+        """Write a frame, all of it."""
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(encode_long(frame_type, header or {}, body, self._exchange))
         except OSError:
             os._exit(0)
 
     def receive(self) -> Frame:
         """Wait for the next frame."""
         while (frame := self._decoder.next_frame()) is None:
-            if not self._receive_some():
+            try:
+                data = self._socket.recv(_READ)
+            except OSError:
                 os._exit(0)
+            if not data:
+                os._exit(0)
+            self._decoder.feed(data)
         return frame
-
-    def _receive_some(self) -> int:
-        try:
-            space = self._decoder.space
-            if space is not None:
-                count = self._socket.recv_into(space)
-                self._decoder.advance(count)
-                return count
-            data = self._socket.recv(_READ)
-        except OSError:
-            return 0
-        self._decoder.feed(data)
-        return len(data)
 
     def idle(self) -> bool:
         """Whether the server sends nothing for a moment."""
@@ -72,7 +66,7 @@ class Channel:
 
     def ask(self, header: dict[str, Any], body: bytes) -> Frame:
         """One host call."""
-        self.send(encode(FrameType.HOST_CALL, header, body))
+        self.send(FrameType.HOST_CALL, header, body)
         return self.receive()
 
 
@@ -97,7 +91,7 @@ class Worker:
 
     def serve(self) -> None:
         """Answer LOAD and CALL for ever."""
-        self._channel.send(encode(FrameType.READY))
+        self._channel.send(FrameType.READY)
         while True:
             if self._instances.wanted and self._channel.idle():
                 self._instances.prepare(self._guests)
@@ -118,12 +112,12 @@ class Worker:
         self._memory = 0
         self._context.begin({})
         try:
-            guest = CompiledGuest(self._context, frame.body, options)
+            guest = CompiledGuest(self._context, bytes(frame.body), options)
         except ToolServerError as failure:
             self._send_failure(failure)
             return False
         self._keep(header["key"], guest)
-        self._channel.send(encode(FrameType.LOADED, {"us": int((time.perf_counter() - started) * 1e6)}))
+        self._channel.send(FrameType.LOADED, {"us": int((time.perf_counter() - started) * 1e6)})
         if header["instantiate"]:
             self._try_out(guest)
         return True
@@ -141,10 +135,10 @@ class Worker:
         except ToolServerError as failure:
             self._send_failure(failure)
         else:
-            self._channel.send(encode(FrameType.RESULT))
+            self._channel.send(FrameType.RESULT)
 
     def _send_failure(self, failure: ToolServerError) -> None:
-        self._channel.send(encode(FrameType.ERROR, {"code": failure.code, "message": failure.message}))
+        self._channel.send(FrameType.ERROR, {"code": failure.code, "message": failure.message})
 
     def _keep(self, key: int, guest: CompiledGuest) -> None:
         self._drop(key)
@@ -161,13 +155,13 @@ class Worker:
         header = frame.header
         key = header["key"]
         if key not in self._guests:
-            self._channel.send(encode(FrameType.NEED))
+            self._channel.send(FrameType.NEED)
             if not self._load(self._channel.receive()):
                 return
         self._guests.move_to_end(key)
         self._serve(key, header, frame.body)
 
-    def _serve(self, key: int, header: dict[str, Any], data: bytes) -> None:
+    def _serve(self, key: int, header: dict[str, Any], data: Body) -> None:
         guest, config, owner = self._guests[key], header["config"], header["owner"]
         self._allow_memory(guest.options.memory)
         self._context.begin(config)
@@ -194,25 +188,24 @@ class Worker:
         if not progress.reusable:
             self._drop(key)
 
-    def _answer(self, ending: FrameType, outcome: dict[str, Any], output: bytes, progress: Progress) -> None:
+    def _answer(self, ending: FrameType, outcome: dict[str, Any], output: Body, progress: Progress) -> None:
         outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us}
-        answer = encode(ending, outcome, output)
         context = self._context
         if context.lines or context.dropped:
-            answer = encode(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped}) + answer
-        self._channel.send(answer)
+            self._channel.send(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped})
+        self._channel.send(ending, outcome, output)
         # Sending wakes the server on this very core, in the belief that this process is going to wait.
         os.sched_yield()
 
 
 def main(arguments: list[str]) -> None:
     """Confine this process, then serve."""
-    descriptor, parent, memory_bytes, compile_memory, loaded = (int(argument) for argument in arguments)
+    descriptor, shared, parent, memory_bytes, compile_memory, loaded = (int(argument) for argument in arguments)
     confine(parent, memory_bytes)
     # Calls leave no cycles behind: what the collector would look through is modules alone.
     gc.freeze()
     gc.set_threshold(50_000)
-    Worker(Channel(descriptor), compile_memory, loaded).serve()
+    Worker(Channel(descriptor, shared), compile_memory, loaded).serve()
 
 
 if __name__ == "__main__":
