@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import anyio
@@ -65,16 +67,23 @@ class WorkerProcess:
         self._killed = False
 
     @classmethod
-    def spawn(cls, setup: WorkerSetup) -> Self:
+    def spawn(
+        cls, setup: WorkerSetup, *, read_folders: Sequence[Path] = (), write_folders: Sequence[Path] = ()
+    ) -> Self:
         """Start a worker. Must be called from the event loop's own thread: the worker dies with that thread.
+
+        Args:
+            setup: how every worker of the pool is started.
+            read_folders: what it may read beside the compile cache; they must exist.
+            write_folders: what it may read and write.
 
         Raises:
             Unavailable: `worker_start_failed`.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         descriptor = theirs.fileno()
-        numbers = (descriptor, os.getpid(), setup.memory_bytes, setup.compile_memory, setup.loaded)
-        command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
+        argument = setup.argument(descriptor, os.getpid(), read_folders, write_folders)
+        command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", argument]
         try:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 command,
