@@ -10,11 +10,11 @@ import errno
 import platform
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tool_server.sandbox.confinement.capabilities import forbid_new_privileges
 from tool_server.sandbox.confinement.libc import PR_SET_SECCOMP, LibC, NotOfferedError
-from tool_server.sandbox.confinement.system_calls import Rule, allowed, unknown
+from tool_server.sandbox.confinement.system_calls import Rule, allowed, answers
 
 _MODE_FILTER = 2
 _ARCHITECTURE_X86_64 = 0xC000003E
@@ -49,7 +49,7 @@ def restrict(libc: LibC, own_pid: int, *, writes: bool) -> str:
     if platform.machine() != "x86_64" or sys.maxsize < 2**32:
         raise NotOfferedError(f"there is no list of system calls for {platform.machine()} yet")
     rules = allowed(own_pid, writes=writes)
-    program = b"".join(struct.pack("<HBBI", *line) for line in assemble(rules))
+    program = b"".join(struct.pack("<HBBI", *line) for line in assemble(rules, answers(writes=writes)))
     description = _Program(len(program) // 8, program)
     forbid_new_privileges(libc)
     try:
@@ -61,8 +61,8 @@ def restrict(libc: LibC, own_pid: int, *, writes: bool) -> str:
     return f"{len({rule.number for rule in rules})} system calls allowed"
 
 
-def assemble(rules: Iterable[Rule]) -> list[Instruction]:
-    """The program: each rule allows, what none allows is refused.
+def assemble(rules: Iterable[Rule], answered: Mapping[int, int]) -> list[Instruction]:
+    """The program: some calls are answered with an error of their own, each rule allows, the rest is refused.
 
     Calls of the x32 kind and of other architectures are refused whatever their number means there.
     """
@@ -74,8 +74,8 @@ def assemble(rules: Iterable[Rule]) -> list[Instruction]:
         (_JUMP_IF_AT_LEAST, 0, 1, _X32_BIT),
         _REFUSE,
     ]
-    for number in unknown():
-        program += [(_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _RETURN_ERROR | errno.ENOSYS)]
+    for number, error in answered.items():
+        program += [(_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _RETURN_ERROR | error)]
     for rule in rules:
         body = _body(rule)
         program += [(_JUMP_IF_EQUAL, 0, len(body), rule.number), *body]

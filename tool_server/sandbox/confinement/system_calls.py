@@ -6,6 +6,7 @@ x86_64 (https://github.com/torvalds/linux/blob/master/arch/x86/entry/syscalls/sy
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 _LOOP = {
@@ -33,8 +34,9 @@ _LOOK_AT_FILES = {
     **{"fstat": 5, "stat": 4, "lstat": 6, "access": 21, "getcwd": 79, "readlink": 89, "getdents64": 217},
     **{"newfstatat": 262, "readlinkat": 267, "faccessat": 269, "statx": 332, "faccessat2": 439, "fadvise64": 221},
 }
+_MKDIR = 83
 _WRITE_FILES = {
-    **{"rename": 82, "mkdir": 83, "rmdir": 84, "unlink": 87, "mkdirat": 258, "unlinkat": 263, "renameat": 264},
+    **{"rename": 82, "mkdir": _MKDIR, "rmdir": 84, "unlink": 87, "mkdirat": 258, "unlinkat": 263, "renameat": 264},
     **{"renameat2": 316, "fsync": 74, "fdatasync": 75, "fallocate": 285, "utimensat": 280, "flock": 73},
     **{"copy_file_range": 326, "sendfile": 40},
 }
@@ -92,9 +94,11 @@ def allowed(own_pid: int, *, writes: bool) -> list[Rule]:
     ]
 
 
-def unknown() -> tuple[int, ...]:
-    """Calls that are answered as if the kernel had none: their arguments lie in memory, where no filter looks.
+def answers(*, writes: bool) -> dict[int, int]:
+    """Calls that are not made but answered, with the error number.
 
-    The C library and the engine then use `clone` and `openat`.
+    Arguments of `clone3` and `openat2` lie in memory, where no filter looks: as if this kernel had none, the C library
+    and the engine then use `clone` and `openat`. The engine makes sure of its cache's folder by making it: it is there.
     """
-    return (_CLONE3, _OPENAT2)
+    there = {} if writes else {_MKDIR: errno.EEXIST}
+    return {_CLONE3: errno.ENOSYS, _OPENAT2: errno.ENOSYS, **there}
