@@ -174,7 +174,7 @@ class Crew:
 
     def _fill(self) -> None:
         # Not after a failed start: then only a call that needs a worker tries again.
-        while self._size() < self._wanted() and self._failures == 0:
+        while self._size() < self._wanted() and self._failures == 0 and not self._closed:
             self._idle.append(self.hire())
 
     async def _bury(self) -> None:

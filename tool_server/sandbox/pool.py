@@ -74,9 +74,13 @@ class WorkerPool:
             tasks.start_soon(crew.watch)
             stack.push_async_callback(self._shut, crew, tasks.cancel_scope)
             self._crew = crew
-            if self._protections.required:
-                await self.protections()
             self._stack = stack.pop_all()
+        if self._protections.required:
+            try:
+                await self.protections()
+            except BaseException:
+                await self._stack.aclose()
+                raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -12,6 +12,8 @@ from tool_server.model.protection import Protection, ProtectionReport, Protectio
 _log = logging.getLogger("tool_server.sandbox")
 
 _LONGEST_DETAIL = 300
+_EXPECTED = frozenset(Protection) - {Protection.PROCESSES}
+"""What an ordinary Linux gives to root and to others; threads are bounded by the memory they take, too."""
 
 
 class ProtectionCheck:
@@ -56,7 +58,7 @@ class ProtectionCheck:
 def read_report(ready: Mapping[str, Any]) -> dict[Protection, ProtectionState]:
     """The report in the header of a READY frame; what it leaves out is not in force."""
     states = ready.get("protections")
-    given: Mapping[str, Any] = states if isinstance(states, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+    given: dict[str, Any] = states if isinstance(states, dict) else {}  # pyright: ignore[reportUnknownVariableType]
     return {name: _state(given.get(name)) for name in Protection}
 
 
@@ -70,7 +72,12 @@ def _state(value: object) -> ProtectionState:
 
 def _log_report(report: ProtectionReport) -> None:
     on = ", ".join(f"{name} ({state.detail})" for name, state in report.items() if state.in_force)
-    off = ", ".join(f"{name} ({state.detail})" for name, state in report.items() if not state.in_force)
     _log.info("workers are confined by %s", on or "nothing")
-    if off:
-        _log.warning("workers are not confined by %s", off)
+    for name, state in report.items():
+        if not state.in_force:
+            _log.log(
+                logging.WARNING if name in _EXPECTED else logging.INFO,
+                "workers are not confined by %s: %s",
+                name,
+                state.detail,
+            )

@@ -79,7 +79,9 @@ def _version(libc: LibC) -> int:
         return libc.system_call(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
-            raise NotOfferedError("Landlock is switched off: start the kernel with landlock in its lsm= list") from error
+            raise NotOfferedError(
+                "Landlock is switched off: start the kernel with landlock in its lsm= list"
+            ) from error
         raise NotOfferedError("the kernel has no Landlock, which came with Linux 5.13") from error
 
 
