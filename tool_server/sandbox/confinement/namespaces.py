@@ -11,7 +11,6 @@ import platform
 import re
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from tool_server.sandbox.confinement.libc import LibC, NotOfferedError
 
@@ -81,4 +80,8 @@ def _unshare(libc: LibC, flags: int, what: str) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    Path(path).write_text(text, encoding="ascii")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
