@@ -66,7 +66,7 @@ class CacheEntry:
         """Whether all that was compiled is there; takes note of the use."""
         try:
             files: dict[str, int] = json.loads(self._marker.read_bytes())
-            whole = self.settings.is_file() and all(
+            whole = bool(files) and self.settings.is_file() and all(
                 stat.S_ISREG((found := (self.code / name).lstat()).st_mode) and found.st_size == size
                 for name, size in files.items()
             )
