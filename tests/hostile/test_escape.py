@@ -138,7 +138,10 @@ class Intrusion:
         }
         run = subprocess.run(
             [sys.executable, "-m", "tests.hostile.intruder", json.dumps(order)],
-            **{"capture_output": True, "text": True, "timeout": 110, "check": False},
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
         )
         assert run.returncode == 0, run.stderr
         self._outcomes = dict(zip(sorted(keys), json.loads(run.stdout), strict=True))
