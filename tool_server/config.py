@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tool_server.errors import InvalidInput
 from tool_server.model.limits import Limits, parse_duration_ms, parse_size
+from tool_server.model.protection import Protection
 
 PREFIX = "TOOL_SERVER_"
 FILE_NAME = "tool-server.toml"
@@ -92,6 +93,19 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+class SandboxSettings(BaseModel):
+    """`sandbox.*`: what keeps the processes that run plugins harmless."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    require: Annotated[tuple[Protection, ...], BeforeValidator(_split)] = ()
+    """Protections without which the server does not start, such as `["landlock", "seccomp", "network", "user"]`."""
+    protections: Annotated[tuple[Protection, ...], BeforeValidator(_split)] = tuple(Protection)
+    """Protections that are tried. To leave one out is for finding out what breaks under it."""
+    cache: Size = 4 * 2**30
+    """Compiled code that is kept on disk, bytes or with a unit; what was not used for longest goes first."""
+
+
 def _log_level(name: str) -> str:
     if name.lower() not in LOG_LEVELS:
         raise ValueError(f"{name[:40]!r} is none of {', '.join(LOG_LEVELS)}")
@@ -129,6 +143,7 @@ class Config(BaseModel):
     log_level: Annotated[str, AfterValidator(_log_level)] = "info"
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
+    sandbox: SandboxSettings = SandboxSettings()
 
     @property
     def effective_database_url(self) -> str:

@@ -103,7 +103,7 @@ async def test_a_worker_is_confined(
     assert int(limits["Max data size"][0]) < 2**30
     assert "NoNewPrivs:\t1" in status
     names = {entry.partition(b"=")[0] for entry in environment if entry}
-    assert names == {b"PYTHONPATH", b"PYTHONUTF8", b"RUST_BACKTRACE", b"EXTISM_CACHE_CONFIG"}
+    assert names == {b"PYTHONPATH", b"PYTHONUTF8", b"RUST_BACKTRACE"}
     assert not {descriptor for descriptor in descriptors if descriptor.startswith("socket:")} & foreign
     assert not folder.exists()
 

@@ -67,14 +67,14 @@ class Crew:
             self.lost(worker)
         return self._employ(self.hire())
 
-    def hire(self) -> WorkerProcess:
-        """Start a process.
+    def hire(self, spawn: Callable[[], WorkerProcess] | None = None) -> WorkerProcess:
+        """Start a process, an ordinary one unless `spawn` is given.
 
         Raises:
             Unavailable: `worker_start_failed`, the last ones did not start either; `shutting_down`.
         """
         self.require_hiring()
-        return self._spawn()
+        return (spawn or self._spawn)()
 
     def require_hiring(self) -> None:
         """Do nothing while processes can be started.
@@ -93,9 +93,9 @@ class Crew:
                 {"retry_after_ms": int(wait * 1000) + 1},
             )
 
-    def employ_extra(self) -> WorkerProcess:
+    def employ_extra(self, spawn: Callable[[], WorkerProcess] | None = None) -> WorkerProcess:
         """A new process beyond the crew's size, for one task; give it to `discard` afterwards."""
-        return self._employ(self.hire())
+        return self._employ(self.hire(spawn))
 
     def give_back(self, worker: WorkerProcess) -> None:
         """A worker at rest."""
@@ -176,7 +176,7 @@ class Crew:
 
     def _fill(self) -> None:
         # Not after a failed start: then only a call that needs a worker tries again.
-        while self._size() < self._wanted() and self._failures == 0:
+        while self._size() < self._wanted() and self._failures == 0 and not self._closed:
             self._idle.append(self.hire())
 
     async def _bury(self) -> None:

@@ -1,14 +1,14 @@
-"""Trying out a module in a disposable worker: compile, make an instance, run probes."""
+"""Trying out a module: compile it in one disposable worker; make an instance and run probes in another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
+from tool_server.errors import CallFailed, ToolServerError
 from tool_server.model.call import Call, Probe
 from tool_server.model.permission import Permissions
+from tool_server.sandbox.compiler import Compiler, load_crash, start_extra
 from tool_server.sandbox.crew import Crew
-from tool_server.sandbox.outcome import COMPILE_MEMORY
 from tool_server.sandbox.process import WorkerProcess, crash_of
 from tool_server.sandbox.programs import Loading
 from tool_server.sandbox.session import Services, Session
@@ -17,15 +17,19 @@ from tool_server.sandbox.session import Services, Session
 class Inspector:
     """One inspection of one module; no worker survives it.
 
+    The workers that run the module are ordinary ones: they read the compiled code and cannot write any.
+
     Args:
-        crew: lends the process and watches its deadline.
+        crew: lends the processes and watches their deadlines.
+        compiler: fills the compile cache first.
         services: for the host calls of probes.
         loading: the program under its limits.
         wasm: the module.
     """
 
-    def __init__(self, crew: Crew, services: Services, loading: Loading, wasm: bytes) -> None:
+    def __init__(self, crew: Crew, compiler: Compiler, services: Services, loading: Loading, wasm: bytes) -> None:
         self._crew = crew
+        self._compiler = compiler
         self._services = services
         self._loading = loading
         self._wasm = wasm
@@ -34,42 +38,38 @@ class Inspector:
         """See `interfaces.Sandbox.inspect`."""
         outcomes: list[bytes | ToolServerError] = []
         remaining = list(probes)
-        while True:
+        worker = self._crew.employ_extra()  # starts while the other one compiles
+        try:
+            await self._compiler.compile(self._crew, self._loading, self._wasm)
+            await self._probe_all(worker, remaining, outcomes)
+        finally:
+            self._crew.discard(worker)
+        while remaining:
             worker = self._crew.employ_extra()
             try:
-                await self._load(worker)
-                while remaining:
-                    outcome, usable = await self._probe(worker, remaining.pop(0))
-                    outcomes.append(outcome)
-                    if not usable:
-                        break
+                await self._probe_all(worker, remaining, outcomes)
             finally:
                 self._crew.discard(worker)
-            if not remaining:
-                return tuple(outcomes)
+        return tuple(outcomes)
+
+    async def _probe_all(
+        self, worker: WorkerProcess, remaining: list[Probe], outcomes: list[bytes | ToolServerError]
+    ) -> None:
+        """Load, then run probes as long as the worker is fit for it."""
+        await self._load(worker)
+        while remaining:
+            outcome, usable = await self._probe(worker, remaining.pop(0))
+            outcomes.append(outcome)
+            if not usable:
+                return
 
     async def _load(self, worker: WorkerProcess) -> None:
         session = Session(worker, self._services)
-        try:
-            await session.start()
-        except CallFailed as error:
-            await worker.reap()
-            self._crew.lost(worker)
-            raise Unavailable(
-                "worker_start_failed", f"the process that compiles did not start: {worker.last_words}"
-            ) from error
+        await start_extra(self._crew, worker, session)
         try:
             await session.load(self._loading, self._wasm)
         except CallFailed as error:
-            raise await self._load_crash(worker) from error
-
-    async def _load_crash(self, worker: WorkerProcess) -> ToolServerError:
-        await worker.reap()
-        if worker.ran_out_of_memory:
-            return InvalidInput("compile_limit", COMPILE_MEMORY)
-        if worker.killed_from_outside:
-            return Unavailable("worker_lost", "the system killed the process that compiled the module: try again")
-        return InvalidInput("invalid_wasm", "the module crashes the engine: it cannot be compiled or started")
+            raise await load_crash(worker) from error
 
     async def _probe(self, worker: WorkerProcess, probe: Probe) -> tuple[bytes | ToolServerError, bool]:
         """What the probe gave, and whether the worker may be used again."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from tool_server.errors import CallFailed
 from tool_server.sandbox.capi import lib, text_of
-from tool_server.sandbox.confinement import memory_in_use
+from tool_server.sandbox.confinement.limits import MemoryMeter
 from tool_server.sandbox.engine import CompiledGuest, Runner, free_instance
 from tool_server.sandbox.guest_functions import CallContext
 
@@ -60,10 +60,12 @@ class Instances:
     Args:
         context: shared with the host functions of every compiled guest.
         runner: makes the instances.
+        meter: tells the memory in use.
     """
 
-    def __init__(self, context: CallContext, runner: Runner) -> None:
+    def __init__(self, context: CallContext, runner: Runner, meter: MemoryMeter) -> None:
         self._context = context
+        self._meter = meter
         self._runner = runner
         self._held: OrderedDict[_Key, Instance] = OrderedDict()
         self._heat: dict[int, _Heat] = {}
@@ -115,10 +117,10 @@ class Instances:
         if key is None or (key, "") in self._held or key not in guests:
             return
         heat = self._heat[key]
-        before = memory_in_use()
+        before = self._meter.in_use()
         instance = self._start(guests[key], heat.config or {})
         if instance is not None:
-            instance.bytes = max(0, memory_in_use() - before)
+            instance.bytes = max(0, self._meter.in_use() - before)
             self.keep(key, "", instance)
         heat.refused = (key, "") not in self._held
 

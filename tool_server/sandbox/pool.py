@@ -15,13 +15,17 @@ import anyio
 from tool_server.errors import CallFailed, InvalidInput, ToolServerError
 from tool_server.model.call import Call, GuestOutput, Probe
 from tool_server.model.limits import Limits
+from tool_server.model.protection import ProtectionReport
 from tool_server.model.release import Program
+from tool_server.sandbox.compile_cache import CacheEntry, CompileCache
+from tool_server.sandbox.compiler import Compiler
 from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Gate, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
 from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
-from tool_server.sandbox.programs import LoadingTable
+from tool_server.sandbox.programs import Loading, LoadingTable
+from tool_server.sandbox.protections import ProtectionCheck
 from tool_server.sandbox.session import ArtifactReader, Services, Session
 from tool_server.sandbox.settings import PoolSettings, WorkerSetup
 
@@ -44,8 +48,16 @@ class WorkerPool:
         self, settings: PoolSettings, read_artifact: ArtifactReader, host_functions: HostFunctions | None = None
     ) -> None:
         self._settings = settings
-        self._services = Services(read_artifact, host_functions or HostFunctions(), settings.compile_timeout_ms / 1000)
-        self._loadings = LoadingTable()
+        self._protections = ProtectionCheck(settings.require)
+        self._services = Services(
+            read_artifact,
+            host_functions or HostFunctions(),
+            settings.compile_timeout_ms / 1000,
+            self._ensure_compiled,
+            self._protections.admit,
+        )
+        self._cache = CompileCache(settings.compile_cache, settings.cache_bytes)
+        self._loadings = LoadingTable(self._cache)
         self._gate = Gate(settings.workers, settings.queue, settings.queue_timeout_ms / 1000)
         self._inspection_gate = Gate(_INSPECTIONS, settings.queue, settings.compile_timeout_ms / 1000)
         self._stack = AsyncExitStack()
@@ -55,6 +67,7 @@ class WorkerPool:
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tool-server-"))
             setup = WorkerSetup.prepare(self._settings, Path(folder))
+            self._compiler = Compiler(self._cache, self._services, partial(_spawn_compiler, setup))
             crew = Crew(partial(WorkerProcess.spawn, setup), self._settings.workers, self._settings.spares)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(crew.tend)
@@ -62,6 +75,12 @@ class WorkerPool:
             stack.push_async_callback(self._shut, crew, tasks.cancel_scope)
             self._crew = crew
             self._stack = stack.pop_all()
+        if self._protections.required:
+            try:
+                await self.protections()
+            except BaseException:
+                await self._stack.aclose()
+                raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -96,6 +115,18 @@ class WorkerPool:
     def pids(self) -> frozenset[int]:
         """Process ids of the workers."""
         return self._crew.pids if self._crew else frozenset()
+
+    async def protections(self) -> ProtectionReport:
+        """What keeps the workers harmless, starting one to find out if there was none yet.
+
+        Raises:
+            Unavailable: `worker_start_failed`; `protection_missing`.
+        """
+        if (report := self._protections.report) is not None:
+            return report
+        crew = self._open_crew()
+        crew.give_back(await self._ready_worker(crew, 0))
+        return await self.protections()
 
     @property
     def busy(self) -> int:
@@ -143,7 +174,7 @@ class WorkerPool:
     async def inspect(
         self, program: Program, wasm: bytes, probes: Sequence[Probe] = (), limits: Limits | None = None
     ) -> tuple[bytes | ToolServerError, ...]:
-        """Compile in a disposable worker, filling the compile cache, then run the probes one after another.
+        """Compile in a disposable worker, filling the compile cache; in another, run the probes one after another.
 
         Returns one entry for each probe: its output, or the typed error it ended in.
 
@@ -154,7 +185,17 @@ class WorkerPool:
         loading = self._loadings.get(program, limits or Limits())
         await self._inspection_gate.acquire("inspection")
         try:
-            return await Inspector(self._open_crew(), self._services, loading, wasm).inspect(probes)
+            return await Inspector(self._open_crew(), self._compiler, self._services, loading, wasm).inspect(probes)
+        finally:
+            self._inspection_gate.release()
+
+    async def _ensure_compiled(self, loading: Loading, wasm: bytes) -> None:
+        if loading.cached.is_ready():
+            return
+        await self._inspection_gate.acquire(loading.program.digest)
+        try:
+            if not loading.cached.is_ready():
+                await self._compiler.compile(self._open_crew(), loading, wasm)
         finally:
             self._inspection_gate.release()
 
@@ -197,3 +238,7 @@ class WorkerPool:
         if self._crew is None:
             raise shutting_down()
         return self._crew
+
+
+def _spawn_compiler(setup: WorkerSetup, entry: CacheEntry) -> WorkerProcess:
+    return WorkerProcess.spawn(setup, write_folders=(entry.code,))

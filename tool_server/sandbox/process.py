@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Self
 
 import anyio
@@ -73,8 +75,15 @@ class WorkerProcess:
         """Whether it ended before it had read all that it was sent."""
 
     @classmethod
-    def spawn(cls, setup: WorkerSetup) -> Self:
+    def spawn(
+        cls, setup: WorkerSetup, *, read_folders: Sequence[Path] = (), write_folders: Sequence[Path] = ()
+    ) -> Self:
         """Start a worker. Must be called from the event loop's own thread: the worker dies with that thread.
+
+        Args:
+            setup: how every worker of the pool is started.
+            read_folders: what it may read beside the compile cache; they must exist.
+            write_folders: what it may read and write.
 
         Raises:
             Unavailable: `worker_start_failed`.
@@ -87,7 +96,8 @@ class WorkerProcess:
                 shared = make_descriptor()
                 if shared is not None:
                     finally_.callback(os.close, shared)
-                process = _start(setup, theirs.fileno(), shared)
+                argument = setup.argument(theirs.fileno(), shared, os.getpid(), read_folders, write_folders)
+                process = _start(setup, argument, theirs.fileno(), shared)
             except OSError as error:
                 raise Unavailable(
                     "worker_start_failed", f"a worker process cannot be started: {error.strerror}"
@@ -258,10 +268,8 @@ class WorkerProcess:
             pause = min(pause * 2, 0.1)
 
 
-def _start(setup: WorkerSetup, channel: int, shared: int | None) -> subprocess.Popen[bytes]:
-    numbers = (channel, -1 if shared is None else shared, os.getpid())
-    numbers += (setup.memory_bytes, setup.compile_memory, setup.loaded)
-    command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
+def _start(setup: WorkerSetup, argument: str, channel: int, shared: int | None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", argument]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         cwd=setup.folder,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tool_server.model.limits import WASM_PAGE, Limits
 from tool_server.model.release import Program
+from tool_server.sandbox.compile_cache import CacheEntry, CompileCache
 
 _REMEMBERED = 4_096
 
@@ -19,6 +20,8 @@ class Loading:
     key: int
     program: Program
     limits: Limits
+    cached: CacheEntry
+    """Where its compiled code is."""
     prepare: bool = True
     """Whether workers may start it ahead of its calls: not after one that may have done so died idle."""
 
@@ -33,6 +36,7 @@ class Loading:
             "fuel": limits.fuel,
             "imports": [[i.module, i.name, i.params, i.results] for i in self.program.imports],
             "instantiate": instantiate,
+            "cache": str(self.cached.settings),
             # Extism makes a second instance while the first is still there (256 MiB of initial memory took 512);
             # input and output are held by the guest, by the engine and by Python.
             "memory": 2 * limits.memory_bytes + 3 * (limits.input_bytes + limits.output_bytes),
@@ -44,9 +48,13 @@ class LoadingTable:
 
     What is compiled depends on the module, memory, time and fuel. Permissions are no part of it: they are decided in
     the server at each host call, so one compiled plugin serves callers with different grants.
+
+    Args:
+        cache: where compiled code is kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cache: CompileCache) -> None:
+        self._cache = cache
         self._loadings: OrderedDict[tuple[object, ...], Loading] = OrderedDict()
         self._next = 0
 
@@ -59,7 +67,9 @@ class LoadingTable:
         loading = self._loadings.get(key)
         if loading is None:
             self._next += 1
-            loading = self._loadings[key] = Loading(self._next, program, limits)
+            loading = self._loadings[key] = Loading(
+                self._next, program, limits, self._cache.entry(program.digest, with_fuel=limits.fuel is not None)
+            )
             if len(self._loadings) > _REMEMBERED:
                 self._loadings.popitem(last=False)
         return loading

@@ -41,9 +41,9 @@ class FrameType(IntEnum):
     """What a frame means. The server speaks first, but for `READY`."""
 
     READY = 1
-    """worker: started and confined."""
+    """worker: `{protections: {name: [in force, detail]}}`; started and confined."""
     LOAD = 2
-    """server: `{key, wasi, pages, timeout_ms, fuel, imports, instantiate, memory}` + the module."""
+    """server: `{key, wasi, pages, timeout_ms, fuel, imports, instantiate, cache, memory}` + the module."""
     LOADED = 3
     """worker: `{us}`."""
     CALL = 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,10 @@ class Services:
     read_artifact: ArtifactReader
     host_functions: HostFunctions
     compile_timeout_s: float
+    ensure_compiled: Callable[[Loading, bytes], Awaitable[None]]
+    """Compiles a program, in a process of its own, unless its compiled code is there."""
+    admit: Callable[[Mapping[str, Any]], None]
+    """Judges a worker by the header of its READY frame; raises `Unavailable` where a protection is missing."""
 
 
 class Session:
@@ -56,25 +60,34 @@ class Session:
 
         Raises:
             CallFailed: `worker_lost`, it did not start.
+            Unavailable: `protection_missing`.
         """
         if not self._worker.ready:
             self._allow(START_S)
-            if (await self._worker.receive()).type is not FrameType.READY:
+            frame = await self._worker.receive()
+            if frame.type is not FrameType.READY:
                 raise worker_lost()
+            self._services.admit(frame.header)
             self._worker.ready = True
 
-    async def load(self, loading: Loading, wasm: bytes) -> None:
-        """Compile a module, then make one instance as a trial.
+    async def compile(self, loading: Loading, wasm: bytes) -> None:
+        """Compile a module, running nothing of it.
 
         Raises:
             InvalidInput: `invalid_wasm`; `compile_limit` for the time limit.
             CallFailed: `worker_lost`.
         """
-        seconds = self._services.compile_timeout_s
-        self._allow(seconds)
-        await self._worker.send(FrameType.LOAD, loading.header(instantiate=True), wasm)
-        too_slow = InvalidInput("compile_limit", f"compiling the module took longer than {seconds:g} s")
-        self._expect_loaded(await self._receive(too_slow), loading)
+        await self._compile(loading, wasm, instantiate=False)
+        self._rest()
+
+    async def load(self, loading: Loading, wasm: bytes) -> None:
+        """Load a module, then make one instance as a trial.
+
+        Raises:
+            InvalidInput: `invalid_wasm`; `compile_limit` for the time limit.
+            CallFailed: `worker_lost`.
+        """
+        await self._compile(loading, wasm, instantiate=True)
         milliseconds = loading.limits.timeout_ms
         self._allow(milliseconds / 1000 + GRACE_S)
         hanging = InvalidInput("invalid_wasm", f"the module's start function did not finish within {milliseconds} ms")
@@ -84,6 +97,13 @@ class Session:
         if ending.type is not FrameType.RESULT:
             raise worker_lost()
         self._rest()
+
+    async def _compile(self, loading: Loading, wasm: bytes, *, instantiate: bool) -> None:
+        seconds = self._services.compile_timeout_s
+        self._allow(seconds)
+        await self._worker.send(FrameType.LOAD, loading.header(instantiate=instantiate), wasm)
+        too_slow = InvalidInput("compile_limit", f"compiling the module took longer than {seconds:g} s")
+        self._expect_loaded(await self._receive(too_slow), loading)
 
     async def call(self, call: Call, loading: Loading, queue_us: int = 0) -> GuestOutput:
         """Run a call, loading the program first when the worker does not hold it.
@@ -140,10 +160,12 @@ class Session:
             wasm = await self._services.read_artifact(loading.program.digest)
         if wasm is None:
             raise too_slow
-        await worker.send(FrameType.LOAD, loading.header(), wasm)
-        frame = await self._receive(too_slow)
+        worker.deadline = float("inf")  # it waits for the one that compiles, which has a deadline of its own
         try:
-            self._expect_loaded(frame, loading)
+            await self._services.ensure_compiled(loading, wasm)
+            self._allow(seconds)
+            await worker.send(FrameType.LOAD, loading.header(), wasm)
+            self._expect_loaded(await self._receive(too_slow), loading)
         except InvalidInput as error:  # no mistake of this call's: the module was accepted when it was published
             raise CallFailed("trap", f"the plugin cannot be loaded any more: {error.message}") from error
         return int((time.monotonic() - started) * 1e6)

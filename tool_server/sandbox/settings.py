@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from tool_server.config import Config
 from tool_server.errors import Unavailable
+from tool_server.model.protection import Protection
 
-_ENGINE_MEMORY = 512 * 2**20
-"""Bytes that interpreter, engine, input and output may take beside the guest."""
+_ENGINE_MEMORY = 640 * 2**20
+"""Bytes that interpreter, engine, instances made ready, input and output may take beside the guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,17 @@ class PoolSettings:
     """The most linear memory that any call may ask for, bytes."""
     loaded: int = 32
     """Compiled plugins that each worker keeps."""
+    cache_bytes: int = 4 * 2**30
+    """Compiled code that is kept on disk, the least recently used going first."""
+    protections: tuple[Protection, ...] = tuple(Protection)
+    """Which of a worker's protections are tried."""
+    require: tuple[Protection, ...] = ()
+    """Without which nothing is run."""
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
         """The pool that a configuration asks for."""
-        limits = config.limits
+        limits, sandbox = config.limits, config.sandbox
         return cls(
             workers=config.workers,
             spares=config.spare_workers,
@@ -47,6 +56,9 @@ class PoolSettings:
             compile_timeout_ms=limits.compile_timeout,
             compile_memory=limits.compile_memory,
             call_memory=limits.memory,
+            cache_bytes=sandbox.cache,
+            protections=sandbox.protections,
+            require=sandbox.require,
         )
 
 
@@ -56,32 +68,33 @@ class WorkerSetup:
 
     Args:
         folder: empty, the worker's working folder.
-        environment: all of it.
+        environment: all of it; the worker drops it once it has its imports.
+        compile_cache: what every worker may read.
         memory_bytes: the most private memory it may ever have.
         compile_memory: the most while it compiles.
         loaded: compiled plugins it keeps.
+        protections: which it tries.
     """
 
     folder: Path
     environment: dict[str, str]
+    compile_cache: Path
     memory_bytes: int
     compile_memory: int
     loaded: int
+    protections: tuple[Protection, ...]
 
     @classmethod
     def prepare(cls, settings: PoolSettings, folder: Path) -> Self:
-        """Make the private folders and the engine's cache settings.
+        """Make the worker's working folder and the compile cache.
 
         Raises:
             Unavailable: `storage_error`, the compile cache cannot be made.
         """
-        empty, cache_settings = folder / "empty", folder / "cache.toml"
+        empty = folder / "empty"
         try:
             settings.compile_cache.mkdir(mode=0o700, parents=True, exist_ok=True)
             empty.mkdir(mode=0o500)
-            cache_settings.write_text(
-                f"[cache]\ndirectory = {_toml_string(settings.compile_cache)}\n", encoding="utf-8"
-            )
         except OSError as error:
             raise Unavailable(
                 "storage_error", f"cannot prepare the compile cache {settings.compile_cache}: {error.strerror}"
@@ -90,15 +103,35 @@ class WorkerSetup:
             "PYTHONPATH": os.pathsep.join(_import_path()),
             "PYTHONUTF8": "1",
             "RUST_BACKTRACE": "0",
-            "EXTISM_CACHE_CONFIG": str(cache_settings),
         }
         memory_bytes = max(settings.compile_memory, 2 * settings.call_memory + _ENGINE_MEMORY)
-        return cls(empty, environment, memory_bytes, settings.compile_memory, settings.loaded)
+        return cls(
+            folder=empty,
+            environment=environment,
+            compile_cache=settings.compile_cache,
+            memory_bytes=memory_bytes,
+            compile_memory=settings.compile_memory,
+            loaded=settings.loaded,
+            protections=settings.protections,
+        )
 
-
-def _toml_string(path: Path) -> str:
-    escaped = str(path.absolute()).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    def argument(
+        self, channel: int, shared: int | None, parent: int, read_folders: Sequence[Path], write_folders: Sequence[Path]
+    ) -> str:
+        """The worker's one argument, as JSON: see `worker.main`."""
+        return json.dumps(
+            {
+                "channel": channel,
+                "shared": shared,
+                "parent": parent,
+                "memory_bytes": self.memory_bytes,
+                "compile_memory": self.compile_memory,
+                "loaded": self.loaded,
+                "protections": self.protections,
+                "read_folders": [str(folder.absolute()) for folder in (self.compile_cache, *read_folders)],
+                "write_folders": [str(folder.absolute()) for folder in write_folders],
+            }
+        )
 
 
 def _import_path() -> list[str]:

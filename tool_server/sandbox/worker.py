@@ -1,4 +1,4 @@
-"""The worker process: `python -m tool_server.sandbox.worker SOCKET SHARED PARENT MEMORY COMPILE_MEMORY LOADED`.
+"""The worker process: `python -m tool_server.sandbox.worker SETUP`, a JSON object.
 
 A blocking loop, one call in flight. It imports little (no pydantic, no event loop), since its start is what a caller
 waits for after a kill.
@@ -17,8 +17,12 @@ from typing import Any
 
 os.environ["RUST_BACKTRACE"] = "0"  # before the engine is loaded: backtraces made every call four times slower
 
+import orjson
+
 from tool_server.errors import ToolServerError
-from tool_server.sandbox.confinement import confine, memory_with, set_memory
+from tool_server.model.protection import Protection, ProtectionReport
+from tool_server.sandbox.confinement import close_descriptors, confine
+from tool_server.sandbox.confinement.limits import MemoryMeter, set_memory
 from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Request, Runner, free_instance
 from tool_server.sandbox.exchange import SharedMemory
 from tool_server.sandbox.guest_functions import CallContext
@@ -34,9 +38,9 @@ _READ = 2**16
 class Channel:
     """The worker's end of the socket. The process ends when the server closes its own."""
 
-    def __init__(self, descriptor: int, shared: int) -> None:
+    def __init__(self, descriptor: int, shared: int | None) -> None:
         self._socket = socket.socket(fileno=descriptor)
-        self._exchange = None if shared < 0 else SharedMemory(shared, copying=False)
+        self._exchange = None if shared is None else SharedMemory(shared, copying=False)
         self._decoder = Decoder(MAX_MODULE, self._exchange)
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
@@ -77,26 +81,29 @@ class Worker:
         channel: to the server.
         compile_memory: private memory that this process may have while it compiles, bytes.
         loaded: how many compiled guests are kept, the least recently used going first.
+        meter: tells the memory in use.
     """
 
-    def __init__(self, channel: Channel, compile_memory: int, loaded: int) -> None:
+    def __init__(self, channel: Channel, compile_memory: int, loaded: int, meter: MemoryMeter) -> None:
+        self._meter = meter
         self._compile_memory = compile_memory
         self._channel = channel
         self._context = CallContext(channel.ask)
         self._runner = Runner(self._context)
-        self._instances = Instances(self._context, self._runner)
+        self._instances = Instances(self._context, self._runner, meter)
         self._loaded = loaded
         self._guests: OrderedDict[int, CompiledGuest] = OrderedDict()
         self._memory = 0
 
-    def serve(self) -> None:
-        """Answer LOAD and CALL for ever."""
-        self._channel.send(FrameType.READY)
+    def serve(self, report: ProtectionReport) -> None:
+        """Say which protections are in force, then answer LOAD and CALL for ever."""
+        states = {str(name): [state.in_force, state.detail] for name, state in report.items()}
+        self._channel.send(FrameType.READY, {"protections": states})
         while True:
             if self._instances.wanted and self._channel.idle():
                 self._instances.prepare(self._guests)
                 # What is held now is no part of what the next call may take.
-                set_memory(memory_with(self._memory))
+                set_memory(self._meter.with_guest(self._memory))
             frame = self._channel.receive()
             if frame.type is FrameType.CALL:
                 self._call(frame)
@@ -111,6 +118,7 @@ class Worker:
         set_memory(self._compile_memory)
         self._memory = 0
         self._context.begin({})
+        os.environ["EXTISM_CACHE_CONFIG"] = header["cache"]  # the engine looks there whenever it compiles
         try:
             guest = CompiledGuest(self._context, bytes(frame.body), options)
         except ToolServerError as failure:
@@ -125,7 +133,7 @@ class Worker:
     def _allow_memory(self, guest_bytes: int) -> None:
         # What is in use is looked up only where the limit changes: most calls follow one of the same program.
         if guest_bytes != self._memory:
-            set_memory(memory_with(guest_bytes))
+            set_memory(self._meter.with_guest(guest_bytes))
             self._memory = guest_bytes
 
     def _try_out(self, guest: CompiledGuest) -> None:
@@ -200,12 +208,22 @@ class Worker:
 
 def main(arguments: list[str]) -> None:
     """Confine this process, then serve."""
-    descriptor, shared, parent, memory_bytes, compile_memory, loaded = (int(argument) for argument in arguments)
-    confine(parent, memory_bytes)
+    setup = orjson.loads(arguments[0])
+    channel, meter = Channel(setup["channel"], setup["shared"]), MemoryMeter()
+    close_descriptors(setup["channel"], meter.descriptor)
+    worker = Worker(channel, setup["compile_memory"], setup["loaded"], meter)
+    report = confine(
+        setup["parent"],
+        setup["memory_bytes"],
+        protections=frozenset(Protection(name) for name in setup["protections"]),
+        read_folders=setup["read_folders"],
+        write_folders=setup["write_folders"],
+    )
+    os.environ.clear()
     # Calls leave no cycles behind: what the collector would look through is modules alone.
     gc.freeze()
     gc.set_threshold(50_000)
-    Worker(Channel(descriptor, shared), compile_memory, loaded).serve()
+    worker.serve(report)
 
 
 if __name__ == "__main__":
