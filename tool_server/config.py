@@ -13,10 +13,15 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tool_server.errors import InvalidInput
+from tool_server.model.folder_permission import FolderPermission, guest_path
 from tool_server.model.limits import Limits, parse_duration_ms, parse_size
 
 PREFIX = "TOOL_SERVER_"
+TABLES = frozenset({"filesystem.roots"})
+"""Settings whose value is itself a table, with keys that the operator chooses."""
 FILE_NAME = "tool-server.toml"
+MAX_ROOTS = 16
+"""Every folder takes one of a worker's descriptors."""
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -79,6 +84,27 @@ class LimitSettings(BaseModel):
         ).capped_by(self.ceiling())
 
 
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    return {guest: shared for guest, _, shared in pairs}
+
+
+def _roots(roots: Mapping[str, str]) -> Mapping[str, str]:
+    if len(roots) > MAX_ROOTS:
+        raise ValueError(f"at most {MAX_ROOTS} roots can be shared: share a folder that holds several of them")
+    for guest, shared in roots.items():
+        try:
+            guest_path(guest)
+            FolderPermission.parse(shared)
+        except ValueError as error:
+            raise ValueError(f"{guest[:80]!r}: {error}; write an absolute path, such as '/data'") from error
+        except InvalidInput as error:
+            raise ValueError(f"{guest[:80]!r}: {error.message}") from error
+    return roots
+
+
 class AuthSettings(BaseModel):
     """`auth.*`."""
 
@@ -86,6 +112,16 @@ class AuthSettings(BaseModel):
 
     anonymous_loopback: bool = True
     """Whether a request over loopback without a token may call tools."""
+
+
+class FilesystemSettings(BaseModel):
+    """`filesystem.*`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roots: Annotated[Mapping[str, str], BeforeValidator(_pairs), AfterValidator(_roots)] = {}
+    """Folders that plugins may be granted: the path that guests see, and `HOST_FOLDER:read` or `HOST_FOLDER:write`,
+    the most that anyone may do there. In the environment: `/data=/srv/shared/data:read,/out=/srv/out:write`."""
 
 
 def _split(value: object) -> object:
@@ -129,6 +165,7 @@ class Config(BaseModel):
     log_level: Annotated[str, AfterValidator(_log_level)] = "info"
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
+    filesystem: FilesystemSettings = FilesystemSettings()
 
     @property
     def effective_database_url(self) -> str:
@@ -209,7 +246,7 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one, with dotted names: `{"limits": {"queue": 7}}` is `{"limits.queue": 7}`."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and f"{prefix}{key}" not in TABLES:
             flat.update(flatten(value, f"{prefix}{key}."))  # pyright: ignore[reportUnknownArgumentType]
         else:
             flat[f"{prefix}{key}"] = value

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from tool_server.bootstrap import Services, SystemClock, build, http_application, open_pool, publish_limits
+from tool_server.bootstrap import (
+    Services,
+    SystemClock,
+    build,
+    http_application,
+    open_pool,
+    publish_limits,
+    shared_folders,
+)
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
@@ -139,7 +147,7 @@ async def load_plugin(
                 ceiling if limits is None else limits.capped_by(ceiling),
             )
         }
-        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ)
+        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ, shared_folders(settings))
         yield LoadedPlugin(release, entries, invoke)
 
 

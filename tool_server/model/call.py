@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
@@ -17,7 +18,8 @@ from tool_server.model.release import Program
 class Call:
     """Everything the sandbox needs; nothing below `services.invoke` looks anything up.
 
-    `config` holds the values of Extism's `config_get`, already cut down to the effective permission.
+    `config` holds the values of Extism's `config_get`, already cut down to the effective permission, and `folders`
+    the host folders that it opens, already cut down to the operator's roots.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Call:
     export: str
     input: bytes
     config: Mapping[str, str] = field(default_factory=dict[str, str])
+    folders: tuple[Folder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

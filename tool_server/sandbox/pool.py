@@ -20,7 +20,7 @@ from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Gate, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
-from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
+from tool_server.sandbox.process import NO_FOLDERS, NotSentError, Profile, WorkerProcess, crash_of
 from tool_server.sandbox.programs import LoadingTable
 from tool_server.sandbox.session import ArtifactReader, Services, Session
 from tool_server.sandbox.settings import PoolSettings, WorkerSetup
@@ -114,7 +114,7 @@ class WorkerPool:
             Unavailable: `worker_start_failed`.
         """
         crew = self._open_crew()
-        worker = await self._ready_worker(crew, 0)
+        worker = await self._ready_worker(crew, 0, NO_FOLDERS)
         crew.give_back(worker)
         crew.grow()
 
@@ -124,7 +124,7 @@ class WorkerPool:
         Raises:
             CallFailed: see its codes.
             InvalidInput: `input_too_large`.
-            Unavailable: `busy`, `shutting_down`, `worker_start_failed`.
+            Unavailable: `busy`, `shutting_down`, `worker_start_failed`, `folder_unavailable`.
         """
         if len(call.input) > call.limits.input_bytes:
             raise InvalidInput(
@@ -159,10 +159,11 @@ class WorkerPool:
             self._inspection_gate.release()
 
     async def _run_admitted(self, call: Call, queue_us: int) -> GuestOutput:
+        profile = frozenset((folder.host, folder.write) for folder in call.folders)
         while True:  # ends: every round uses up a worker that died idle, and a new one is alive
             crew = self._open_crew()
-            loading = self._loadings.get(call.program, call.limits)
-            worker = await self._ready_worker(crew, loading.key)
+            loading = self._loadings.get(call.program, call.limits, call.folders)
+            worker = await self._ready_worker(crew, loading.key, profile)
             session = Session(worker, self._services)
             try:
                 return await session.call(call, loading, queue_us)
@@ -177,9 +178,9 @@ class WorkerPool:
             finally:
                 (crew.give_back if session.finished else crew.discard)(worker)
 
-    async def _ready_worker(self, crew: Crew, key: int) -> WorkerProcess:
+    async def _ready_worker(self, crew: Crew, key: int, profile: Profile) -> WorkerProcess:
         while True:  # ends: after a few failed starts the crew refuses for a while
-            worker = crew.take(key)
+            worker = crew.take(key, profile)
             if worker.ready:
                 return worker
             try:

@@ -20,6 +20,11 @@ from tool_server.sandbox.outcome import OUT_OF_MEMORY, without_paths
 from tool_server.sandbox.protocol import MAX_BODY, Decoder, Frame
 from tool_server.sandbox.settings import WorkerSetup
 
+Profile = frozenset[tuple[str, bool]]
+"""What a worker is started for: host folders, each with whether it may be written to."""
+
+NO_FOLDERS: Profile = frozenset()
+
 _log = logging.getLogger("tool_server.sandbox")
 
 _READ = 2**16
@@ -38,11 +43,14 @@ _OUT_OF_MEMORY = (
 class WorkerProcess:
     """A child process and its socket. Whoever spawns one reaps it.
 
+    What it may touch is settled when it starts, so it serves calls of one profile alone.
+
     The socket is watched by asyncio's own `add_reader` for as long as the process lives: registering a wait for every
     frame costs as much as a short call, and this way the end of an idle worker is seen when it happens.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, profile: Profile) -> None:
+        self.profile = profile
         self._process = process
         self._socket = channel
         self._decoder = Decoder(MAX_BODY)
@@ -65,7 +73,7 @@ class WorkerProcess:
         self._killed = False
 
     @classmethod
-    def spawn(cls, setup: WorkerSetup) -> Self:
+    def spawn(cls, setup: WorkerSetup, profile: Profile) -> Self:
         """Start a worker. Must be called from the event loop's own thread: the worker dies with that thread.
 
         Raises:
@@ -95,7 +103,7 @@ class WorkerProcess:
         ours.setblocking(False)
         if process.stderr is not None:
             os.set_blocking(process.stderr.fileno(), False)
-        return cls(process, ours)
+        return cls(process, ours, profile)
 
     @property
     def pid(self) -> int:

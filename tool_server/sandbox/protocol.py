@@ -36,7 +36,7 @@ class FrameType(IntEnum):
     READY = 1
     """worker: started and confined."""
     LOAD = 2
-    """server: `{key, wasi, pages, timeout_ms, fuel, imports, instantiate, memory}` + the module."""
+    """server: `{key, wasi, pages, timeout_ms, fuel, imports, folders, instantiate, memory}` + the module."""
     LOADED = 3
     """worker: `{us}`."""
     CALL = 4

@@ -19,6 +19,7 @@ os.environ["RUST_BACKTRACE"] = "0"  # before the engine is loaded: backtraces ma
 from tool_server.errors import ToolServerError
 from tool_server.sandbox.confinement import confine, memory_with, set_memory
 from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Runner, free_instance
+from tool_server.sandbox.folders import FolderTable
 from tool_server.sandbox.guest_functions import CallContext
 from tool_server.sandbox.protocol import MAX_MODULE, Decoder, Frame, FrameType, encode
 
@@ -73,6 +74,7 @@ class Worker:
         self._context = CallContext(channel.ask)
         self._runner = Runner(self._context)
         self._loaded = loaded
+        self._folders = FolderTable()
         self._guests: OrderedDict[int, CompiledGuest] = OrderedDict()
         self._memory = 0
 
@@ -95,7 +97,7 @@ class Worker:
         self._memory = 0
         self._context.begin({})
         try:
-            guest = CompiledGuest(self._context, frame.body, options)
+            guest = CompiledGuest(self._context, frame.body, options, self._folders)
         except ToolServerError as failure:
             self._send_failure(failure)
             return False
