@@ -88,7 +88,7 @@ def _pairs(value: object) -> object:
     if not isinstance(value, str):
         return value
     pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-    return {guest: shared for guest, _, shared in pairs}
+    return {guest.strip(): shared.strip() for guest, _, shared in pairs}
 
 
 def _roots(roots: Mapping[str, str]) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ import shutil
 import socket
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -350,7 +351,7 @@ async def test_a_folder_is_what_is_requested_and_granted_and_shared(
     shared: Shared, name: str, requested: list[str], granted: list[str], seen: str | None
 ) -> None:
     (shared.readable / "sub").mkdir()
-    fields = {"wasm": guest("files"), "tools": {}, "permissions": {"filesystem": requested}}
+    fields: dict[str, Any] = {"wasm": guest("files"), "tools": {}, "permissions": {"filesystem": requested}}
     if seen is None:
         with pytest.raises(ToolServerError, match=r"\$.permissions.filesystem\[0\].*'\.\.'"):
             await publish(shared.services, name, **fields)

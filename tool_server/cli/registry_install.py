@@ -14,8 +14,11 @@ from tool_server.cli.context import (
     translated,
 )
 from tool_server.cli.examples import ExampleCommand
+from tool_server.cli.grants import GRANT_HELP, grants_json, print_grants
 from tool_server.cli.output import print_table
 from tool_server.cli.registry_support import split_requirement, with_backend
+from tool_server.model.permission import Permissions
+from tool_server.services.grants import PluginGrants
 from tool_server.services.install import Installed
 
 
@@ -25,16 +28,36 @@ from tool_server.services.install import Installed
     extism-registry install text
     extism-registry install text@^1.2
     extism-registry install @acme/text@1.4.0
+    extism-registry install weather --grant network=api.example.com --grant secrets=API_KEY
     """,
 )
 @click.argument("plugin")
+@click.option("--grant", "grants", multiple=True, metavar="KIND=VALUE", help=f"Grant at once. {GRANT_HELP}.")
 @data_dir_option
 @json_option
 @translated
-def install(plugin: str, data_dir: Path | None, as_json: bool) -> None:
-    """Install PLUGIN, written NAME or NAME@RANGE: pin the newest version in the range and offer its tools."""
+def install(plugin: str, grants: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
+    """Install PLUGIN, written NAME or NAME@RANGE: pin the newest version in the range and offer its tools.
+
+    Shows what the plugin requests and what of it is granted; 'tool-server grant' grants more later.
+    """
     name, requested = split_requirement(plugin)
-    _print_installed(with_backend(data_dir, lambda backend: backend.install(name, requested)), as_json)
+    wanted = Permissions.parse(grants)
+
+    async def work(backend: Backend) -> tuple[Installed, PluginGrants]:
+        installed = await backend.install(name, requested)
+        if wanted.empty:
+            return installed, await backend.show_grants(name)
+        return installed, (await backend.add_grants(name, wanted)).grants
+
+    installed, allowed = with_backend(data_dir, work)
+    if as_json:
+        pin = installed.installation.model_copy(update={"granted": allowed.granted})
+        print_json({**_installed_json(Installed(pin, installed.changed)), "grants": grants_json(allowed)})
+        return
+    _print_installed(installed, as_json=False)
+    if not (allowed.requested.empty and allowed.granted.empty):
+        print_grants(allowed)
 
 
 @click.command(cls=ExampleCommand, examples="extism-registry uninstall text")
