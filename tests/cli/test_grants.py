@@ -111,12 +111,12 @@ def test_a_plugin_works_in_the_folder_it_was_granted(alone: Workplace, tmp_path:
     assert "errno" in alone.tool_server(*read, exits=7).stderr
     listed = alone.tool_server("grant", "list", "notes")
     assert "filesystem.roots" in listed.stderr
-    roots = {"TOOL_SERVER_FILESYSTEM__ROOTS": f"/data={shared}:read"}
-    assert alone.tool_server(*read, **roots).stdout == "ok hello\n"
-    shown = alone.tool_server("grant", "list", "notes", "--json", **roots).json["items"][0]
+    roots = f"/data={shared}:read"
+    assert alone.tool_server(*read, TOOL_SERVER_FILESYSTEM__ROOTS=roots).stdout == "ok hello\n"
+    shown = alone.tool_server("grant", "list", "notes", "--json", TOOL_SERVER_FILESYSTEM__ROOTS=roots).json["items"][0]
     assert shown["effective"]["filesystem"] == ["/data:read"]
     assert shown["notes"] == ["this server shares /data to be read only: see filesystem.roots"]
     refused = alone.tool_server(*read, exits=3, TOOL_SERVER_FILESYSTEM__ROOTS=f"/data={tmp_path / 'absent'}:read")
     assert "is no folder on this machine" in refused.stderr
-    doctor = alone.tool_server("doctor", "--json", **roots).json
+    doctor = alone.tool_server("doctor", "--json", TOOL_SERVER_FILESYSTEM__ROOTS=roots).json
     assert doctor["settings"]["filesystem.roots"]["origin"] == "TOOL_SERVER_FILESYSTEM__ROOTS"
