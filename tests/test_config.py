@@ -90,3 +90,14 @@ def test_shared_folders_are_a_table_in_the_file_and_pairs_in_the_environment(tmp
         "/data": "/srv/v1.2/data:read",
         "/x": "/srv/x:write",
     }
+
+
+def test_a_database_and_artifacts_elsewhere_are_private_too(tmp_path: Path) -> None:
+    config = Config(
+        data_dir=tmp_path / "data",
+        database_url=f"sqlite:///{tmp_path}/sql/tool-server.db",
+        artifacts_url=(tmp_path / "with space").as_uri(),
+    )
+    assert config.private_folders == (tmp_path / "data", tmp_path / "sql", tmp_path / "with space")
+    remote = Config(data_dir=tmp_path, database_url="postgresql://h/d", artifacts_url="s3://bucket")
+    assert remote.private_folders == (tmp_path,)

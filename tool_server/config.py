@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote, urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -176,6 +177,16 @@ class Config(BaseModel):
     def effective_artifacts_url(self) -> str:
         """URL of the artifact store."""
         return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
+
+    @property
+    def private_folders(self) -> tuple[Path, ...]:
+        """Where the server keeps what nobody else may touch, as far as it is on this machine."""
+        folders = [self.data_dir]
+        if self.effective_database_url.startswith("sqlite:///"):
+            folders.append(Path(self.effective_database_url.removeprefix("sqlite:///").partition("?")[0]).parent)
+        if self.effective_artifacts_url.startswith("file://"):
+            folders.append(Path(unquote(urlsplit(self.effective_artifacts_url).path)))
+        return tuple(folder.absolute() for folder in folders)
 
     @property
     def compile_cache(self) -> Path:

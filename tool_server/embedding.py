@@ -123,7 +123,7 @@ async def load_plugin(
         ```
 
     Raises:
-        InvalidInput: the plugin's manifest, module or tools break a rule.
+        InvalidInput: the plugin's manifest, module or tools break a rule, or what is granted is no permission.
         NotFound: there is no such file, plugin or version.
         Unavailable: the data folder or the sandbox cannot be used.
     """
@@ -142,7 +142,7 @@ async def load_plugin(
             entry.definition.name: entry
             for entry in entries_of(
                 release,
-                permissions or Permissions(),
+                (permissions or Permissions()).normalised(),
                 settings.limits.defaults(),
                 ceiling if limits is None else limits.capped_by(ceiling),
             )

@@ -50,6 +50,25 @@ def test_an_install_grants_at_once_what_it_is_told_to(place: Workplace) -> None:
     assert (again["changed"], again["grants"]) == (False, made["grants"])
 
 
+def test_an_update_says_what_the_new_version_requests_more(place: Workplace) -> None:
+    name = published(place)
+    place.extism_registry("install", name, "--grant", "network=*", "--grant", "environment=*", "--grant", "secrets=*")
+    wider = {**REQUESTED, "filesystem": ["/data:read"]}
+    place.extism_registry("publish", place.plugin(name, "1.1.0", permissions=wider))
+    updated = place.extism_registry("update", name)
+    assert f"{name} is now at 1.1.0" in updated.stdout
+    assert f"tool-server grant add {name} filesystem=/data:read" in updated.stderr
+    assert "grant add" not in place.extism_registry("update", name).stderr
+
+
+def test_the_command_that_is_shown_is_for_the_folder_that_was_named(alone: Workplace) -> None:
+    name = published(alone)
+    installed = alone.extism_registry("install", name, "--data-dir", alone.data)
+    command = shlex.split(installed.stderr.splitlines()[-1].partition(": ")[2])
+    assert command[:5] == ["tool-server", "grant", "add", "--data-dir", str(alone.data)]
+    assert "grants changed" in alone.tool_server(*command[1:]).stdout
+
+
 def test_a_wrong_grant_keeps_an_install_from_happening(place: Workplace) -> None:
     name = published(place)
     assert "HOST" in place.extism_registry("install", name, "--grant", "network=http://x", exits=3).stderr

@@ -405,6 +405,18 @@ async def test_a_folder_that_comes_back_is_used_again(shared: Shared, name: str)
     assert await shared.says("items /out/inner .", tool) == "ok . .."
 
 
+async def test_a_move_between_two_folders_to_write_in_is_no_way_for_others(shared: Shared, name: str) -> None:
+    for part in ("one", "two"):
+        (shared.writable / part).mkdir()
+    both = await offer_files(shared.services, f"{name}-both", "/out/one:write", "/out/two:write")
+    single = await offer_files(shared.services, f"{name}-one", "/out/one:write")
+    assert await shared.says("write /out/one file 0", both) == "ok"
+    assert await shared.says("move /out/one file /out/two file", both) == "ok"
+    assert await shared.number("read /out/one file", single) == NOT_THERE
+    assert await shared.number("move /out/one ../two/file /out/one file", single) in (NOT_PERMITTED, NOT_CAPABLE)
+    assert listing(shared.writable / "two") == {"file": b"written"}
+
+
 async def test_a_revoked_grant_holds_from_the_next_call_on(shared: Shared, name: str) -> None:
     tool = await offer_files(shared.services, name, "/in:read", "/out:write")
     assert await shared.says("roots", tool) == "ok /in /out"

@@ -27,7 +27,7 @@ def roots_in(folder: Path, **shared: str) -> FolderRoots:
     for guest_name, mode in shared.items():
         (folder / guest_name).mkdir()
         found[f"/{guest_name.replace('_', '/')}"] = f"{folder / guest_name}:{mode}"
-    return open_roots(found, folder / "private")
+    return open_roots(found, [folder / "private"])
 
 
 def seen(roots: FolderRoots, *permissions: str) -> dict[str, tuple[str, bool]]:
@@ -72,7 +72,7 @@ def test_no_folder_goes_beyond_its_permission_or_its_root(
 def test_a_root_is_resolved_once_through_its_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    roots = open_roots({"/data/": f"{tmp_path}/link:write"}, tmp_path / "private")
+    roots = open_roots({"/data/": f"{tmp_path}/link:write"}, [tmp_path / "private"])
     (folder,) = roots.folders([FolderPermission.parse("/data:write")])
     assert folder == Folder(str(tmp_path / "real"), "/data", True)
 
@@ -82,10 +82,10 @@ def test_a_root_is_resolved_once_through_its_links(tmp_path: Path) -> None:
     [
         ("absent:read", "is no folder on this machine"),
         ("file:read", "is no folder on this machine"),
-        ("private:read", "data folder"),
-        ("private/inner:read", "data folder"),
-        (".:read", "data folder"),
-        ("link-to-private:read", "data folder"),
+        ("private:read", "server's own folder"),
+        ("private/inner:read", "server's own folder"),
+        (".:read", "server's own folder"),
+        ("link-to-private:read", "server's own folder"),
     ],
 )
 def test_a_root_that_cannot_be_shared_is_refused_by_name(tmp_path: Path, shared: str, said: str) -> None:
@@ -93,7 +93,7 @@ def test_a_root_that_cannot_be_shared_is_refused_by_name(tmp_path: Path, shared:
     (tmp_path / "link-to-private").symlink_to("private")
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match=r"filesystem\.roots: /data: ") as refused:
-        open_roots({"/data": f"{tmp_path}/{shared}"}, tmp_path / "private")
+        open_roots({"/data": f"{tmp_path}/{shared}"}, [tmp_path / "elsewhere", tmp_path / "private"])
     assert refused.value.code == "invalid_config"
     assert said in refused.value.message
 

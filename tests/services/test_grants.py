@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from tests.services.publishing import ANYTHING, CALLER, offer, publish, stored
@@ -9,7 +10,7 @@ from tests.support.guests import guest
 from tool_server.bootstrap import Services
 from tool_server.errors import Denied, InvalidInput, NotFound, ToolServerError
 from tool_server.model.caller import LOCAL, Caller, Scope
-from tool_server.model.permission import MAX_ITEMS, Permissions
+from tool_server.model.permission import MAX_FOLDERS, MAX_ITEMS, Permissions
 
 REQUESTED = {
     "network": ["*.example.com", "other.example"],
@@ -137,6 +138,14 @@ async def test_what_is_no_permission_is_never_granted(
     assert await stored(services) == before
 
 
+async def test_of_changes_at_the_same_time_none_is_lost(services: Services, plugin: str) -> None:
+    hosts = [f"h{number}.example.com" for number in range(12)]
+    async with anyio.create_task_group() as tasks:
+        for host in hosts:
+            tasks.start_soon(services.grants.add, plugin, Permissions(network=(host,)), LOCAL)
+    assert set((await services.grants.show(plugin, LOCAL)).effective.network) == set(hosts)
+
+
 async def test_grants_do_not_grow_without_end(services: Services, plugin: str) -> None:
     many = Permissions(network=tuple(f"h{n}.example" for n in range(MAX_ITEMS)))
     await services.grants.add(plugin, many, LOCAL)
@@ -189,6 +198,7 @@ async def test_only_an_admin_sees_and_changes_grants(services: Services, plugin:
         ({"secrets": ["*"]}, "$.permissions.secrets[0]"),
         ({"environment": ["TOOL_SERVER_URL"]}, "$.permissions.environment[0]"),
         ({"network": ["a.example"] * (MAX_ITEMS + 1)}, "$.permissions.network"),
+        ({"filesystem": ["/data:read"] * (MAX_FOLDERS + 1)}, "$.permissions.filesystem"),
     ],
 )
 async def test_a_manifest_that_requests_what_is_no_permission_is_not_published(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import click
 
@@ -32,7 +33,7 @@ def grants_json(grants: PluginGrants) -> dict[str, object]:
     }
 
 
-def print_grants(grants: PluginGrants) -> None:
+def print_grants(grants: PluginGrants, data_dir: Path | None) -> None:
     """What a plugin requests, is granted and so gets; notes, and how to grant the rest, on stderr."""
     for label, permissions in (
         ("requests", grants.requested),
@@ -42,11 +43,13 @@ def print_grants(grants: PluginGrants) -> None:
         click.echo(f"  {label + ':':<10} {printable(', '.join(permissions.items())) or 'nothing'}")
     for note in grants.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    if not grants.missing.empty:
-        click.echo(f"To grant what is missing: {grant_command(grants)}", err=True)
+    print_missing(grants, data_dir)
 
 
-def grant_command(grants: PluginGrants) -> str:
-    """The command that grants what is missing, to be pasted into a shell."""
-    items = (shlex.quote(printable(item)) for item in grants.missing.items())
-    return f"tool-server grant add {grants.plugin} {' '.join(items)}"
+def print_missing(grants: PluginGrants, data_dir: Path | None) -> None:
+    """On stderr, the command that grants what is requested and missing, to be pasted into a shell."""
+    if grants.missing.empty:
+        return
+    place = () if data_dir is None else ("--data-dir", str(data_dir))
+    words = ("tool-server", "grant", "add", *place, grants.plugin, *map(printable, grants.missing.items()))
+    click.echo(f"To grant what is missing: {shlex.join(words)}", err=True)

@@ -92,7 +92,7 @@ def list_grants(plugin: str | None, data_dir: Path | None, as_json: bool) -> Non
             return
         if plugin is not None:
             click.echo(f"{found[0].plugin} {found[0].version}")
-            print_grants(found[0])
+            print_grants(found[0], data_dir)
             return
         print_table(
             ("PLUGIN", "REQUESTS", "GRANTED", "EFFECTIVE"),
@@ -120,6 +120,6 @@ def _change(data_dir: Path | None, as_json: bool, work: Callable[[Backend], Awai
             return
         word = "changed" if change.changed else "unchanged"
         click.echo(f"{printable(change.grants.plugin)} {change.grants.version}: grants {word}")
-        print_grants(change.grants)
+        print_grants(change.grants, data_dir)
 
     run_async(main)

@@ -14,7 +14,7 @@ from tool_server.cli.context import (
     translated,
 )
 from tool_server.cli.examples import ExampleCommand
-from tool_server.cli.grants import GRANT_HELP, grants_json, print_grants
+from tool_server.cli.grants import GRANT_HELP, grants_json, print_grants, print_missing
 from tool_server.cli.output import print_table
 from tool_server.cli.registry_support import split_requirement, with_backend
 from tool_server.model.permission import Permissions
@@ -57,7 +57,7 @@ def install(plugin: str, grants: tuple[str, ...], data_dir: Path | None, as_json
         return
     _print_installed(installed, as_json=False)
     if not (allowed.requested.empty and allowed.granted.empty):
-        print_grants(allowed)
+        print_grants(allowed, data_dir)
 
 
 @click.command(cls=ExampleCommand, examples="extism-registry uninstall text")
@@ -78,16 +78,18 @@ def uninstall(plugin: str, data_dir: Path | None) -> None:
 def update(plugin: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Move PLUGIN (without one: every installation) to the newest version in its range."""
 
-    async def work(backend: Backend) -> tuple[Installed, ...]:
+    async def work(backend: Backend) -> tuple[tuple[Installed, PluginGrants], ...]:
         names = [item.installation.plugin for item in await backend.installed()] if plugin is None else [plugin]
-        return tuple([await backend.update(name) for name in names])
+        return tuple([(await backend.update(name), await backend.show_grants(name)) for name in names])
 
     results = with_backend(data_dir, work)
     if as_json:
-        print_json({"items": [_installed_json(result) for result in results]})
+        print_json({"items": [_installed_json(result) for result, _ in results]})
         return
-    for result in results:
+    for result, allowed in results:
         _print_installed(result, as_json=False)
+        if result.changed:
+            print_missing(allowed, data_dir)
     if not results:
         click.echo("nothing is installed")
 

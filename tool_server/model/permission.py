@@ -17,6 +17,9 @@ from tool_server.model.network_permission import NetworkPermission
 MAX_ITEMS = 100
 """Items of one kind that a manifest may request, or that may be granted."""
 
+MAX_FOLDERS = 16
+"""The same for the file system: every folder takes descriptors of the process that runs the guest."""
+
 _ANY = "*"
 _SETTING = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _TOOL = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
@@ -173,6 +176,8 @@ class Permissions(BaseModel):
 
         Of two results the one inside the other is left out. An item that cannot be read gives nothing.
         """
+        if self.empty or granted.empty:
+            return type(self)()
         return type(self)(**{kind: _spelled(_common(_parsed(self, kind), _parsed(granted, kind))) for kind in PARSERS})
 
     def without(self, granted: Permissions) -> Self:
@@ -210,12 +215,12 @@ class Permissions(BaseModel):
             InvalidInput: `too_many_permissions`.
         """
         for kind in PARSERS:
-            count = len(getattr(self, kind))
-            if count > MAX_ITEMS:
+            count, most = len(getattr(self, kind)), MAX_FOLDERS if kind == "filesystem" else MAX_ITEMS
+            if count > most:
                 raise InvalidInput(
                     "too_many_permissions",
-                    f"{count} items of the kind {kind}: at most {MAX_ITEMS} are accepted; use patterns",
-                    {"kind": kind, "limit": MAX_ITEMS},
+                    f"{count} items of the kind {kind}: at most {most} are accepted; use patterns or outer folders",
+                    {"kind": kind, "limit": most},
                 )
 
     def items(self) -> tuple[str, ...]:

@@ -3,6 +3,10 @@
 A folder below an operator's root may have been made, or replaced by a link to somewhere else, by a guest that may
 write there. So the path is walked part by part with `O_NOFOLLOW`, and the engine is given the open descriptor: it
 opens its path anew for every instance.
+
+A hard link is the file itself, so no check of paths can tell one. The engine lets a guest make one only between
+folders that it may write to, and never to anything outside; whoever else may write into a shared folder could already
+read what he links to (`fs.protected_hardlinks`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -11,29 +11,30 @@ from tool_server.errors import InvalidInput
 from tool_server.model.folder_permission import FolderPermission, FolderRoot, FolderRoots, guest_path
 
 
-def open_roots(roots: Mapping[str, str], private: Path) -> FolderRoots:
+def open_roots(roots: Mapping[str, str], private: Iterable[Path]) -> FolderRoots:
     """Resolve `filesystem.roots`.
 
     Args:
         roots: guest path to `HOST_FOLDER:read` or `HOST_FOLDER:write`.
-        private: the data folder, which no guest ever sees.
+        private: the server's own folders, which no guest ever sees.
 
     Raises:
-        InvalidInput: `invalid_config`: a root is no folder, or overlaps the data folder.
+        InvalidInput: `invalid_config`: a root is no folder, or overlaps a private one.
     """
     found: dict[PurePosixPath, FolderRoot] = {}
-    closed = Path(os.path.realpath(private))
+    closed = [Path(os.path.realpath(folder)) for folder in private]
     for guest, shared in roots.items():
         permission = FolderPermission.parse(shared)
         folder = Path(os.path.realpath(str(permission.path)))
         if not folder.is_dir():
             raise _refused(guest, f"{permission.path} is no folder on this machine: make it, or remove the root")
-        if folder.is_relative_to(closed) or closed.is_relative_to(folder):
-            raise _refused(
-                guest,
-                f"{folder} and the data folder {closed} lie one in the other: plugins would reach the server's own "
-                "files; share another folder",
-            )
+        for own in closed:
+            if folder.is_relative_to(own) or own.is_relative_to(folder):
+                raise _refused(
+                    guest,
+                    f"{folder} and the server's own folder {own} lie one in the other, so that plugins could reach its "
+                    "files: share another folder",
+                )
         found[guest_path(guest)] = FolderRoot(PurePosixPath(folder), permission.write)
     return FolderRoots(MappingProxyType(found))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import anyio
+
 from tool_server.errors import NotFound
 from tool_server.interfaces import PluginStore
 from tool_server.model.caller import Caller, Scope
@@ -45,6 +47,8 @@ class GrantService:
         self._plugins = plugins
         self._roots = roots
         self._on_change = on_change
+        # A change is read, made and written: of two at the same time none may be lost.
+        self._changing = anyio.Lock()
 
     async def list_grants(self, caller: Caller) -> tuple[PluginGrants, ...]:
         """Of all installations, by plugin name.
@@ -76,8 +80,9 @@ class GrantService:
         """
         caller.require(Scope.ADMIN)
         added = permissions.normalised()
-        item = await self._installed(plugin)
-        return await self._put(item, item.installation.granted.joined(added))
+        async with self._changing:
+            item = await self._installed(plugin)
+            return await self._put(item, item.installation.granted.joined(added))
 
     async def remove(self, plugin: str, permissions: Permissions, caller: Caller) -> GrantChange:
         """Take back exactly these grants.
@@ -89,17 +94,11 @@ class GrantService:
         """
         caller.require(Scope.ADMIN)
         unwanted = permissions.normalised().items()
-        item = await self._installed(plugin)
-        granted = item.installation.granted
-        for grant in unwanted:
-            if grant not in granted.items():
-                shown = ", ".join(repr(held) for held in granted.items()[:10]) or "nothing"
-                raise NotFound(
-                    "not_granted",
-                    f"{grant!r} is no grant of {plugin}; granted are: {shown}. Name it as it was granted",
-                    {"plugin": plugin, "item": grant, "granted": list(granted.items())},
-                )
-        return await self._put(item, granted.excluding(unwanted))
+        async with self._changing:
+            item = await self._installed(plugin)
+            granted = item.installation.granted
+            _require_granted(plugin, granted.items(), unwanted)
+            return await self._put(item, granted.excluding(unwanted))
 
     async def clear(self, plugin: str, caller: Caller) -> GrantChange:
         """Take back all grants.
@@ -110,7 +109,8 @@ class GrantService:
             NotFound: `not_installed`.
         """
         caller.require(Scope.ADMIN)
-        return await self._put(await self._installed(plugin), Permissions())
+        async with self._changing:
+            return await self._put(await self._installed(plugin), Permissions())
 
     async def _put(self, item: InstalledRelease, granted: Permissions) -> GrantChange:
         installation = item.installation
@@ -155,6 +155,17 @@ class GrantService:
             elif permission.write and not any(folder.write for folder in folders):
                 notes.append(f"this server shares {permission.path} to be read only: see filesystem.roots")
         return tuple(notes)
+
+
+def _require_granted(plugin: str, granted: tuple[str, ...], unwanted: tuple[str, ...]) -> None:
+    absent = next((grant for grant in unwanted if grant not in granted), None)
+    if absent is not None:
+        shown = ", ".join(repr(held) for held in granted[:10]) or "nothing"
+        raise NotFound(
+            "not_granted",
+            f"{absent!r} is no grant of {plugin}; granted are: {shown}. Name it as it was granted",
+            {"plugin": plugin, "item": absent, "granted": list(granted)},
+        )
 
 
 def _without_effect(installation: Installation, requested: Permissions) -> tuple[str, ...]:
