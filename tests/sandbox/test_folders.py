@@ -98,6 +98,12 @@ def test_a_root_that_cannot_be_shared_is_refused_by_name(tmp_path: Path, shared:
     assert said in refused.value.message
 
 
+@pytest.mark.parametrize("folder", ["/proc", "/proc/self", "/sys/kernel", "/dev"])
+def test_what_is_the_kernels_is_never_shared(folder: str) -> None:
+    with pytest.raises(InvalidInput, match="processes and devices"):
+        open_roots({"/data": f"{folder}:read"}, [])
+
+
 def test_no_part_of_a_folders_path_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "link").symlink_to("b")

@@ -10,6 +10,9 @@ from types import MappingProxyType
 from tool_server.errors import InvalidInput
 from tool_server.model.folder_permission import FolderPermission, FolderRoot, FolderRoots, guest_path
 
+_KERNELS = ("/proc", "/sys", "/dev")
+"""Where the kernel's own files are: the environment of this process, memory, devices."""
+
 
 def open_roots(roots: Mapping[str, str], private: Iterable[Path]) -> FolderRoots:
     """Resolve `filesystem.roots`.
@@ -28,6 +31,9 @@ def open_roots(roots: Mapping[str, str], private: Iterable[Path]) -> FolderRoots
         folder = Path(os.path.realpath(str(permission.path)))
         if not folder.is_dir():
             raise _refused(guest, f"{permission.path} is no folder on this machine: make it, or remove the root")
+        kernel = next((name for name in _KERNELS if folder.is_relative_to(name)), None)
+        if kernel is not None:
+            raise _refused(guest, f"{kernel} shows the processes and devices of this machine: share another folder")
         for own in closed:
             if folder.is_relative_to(own) or own.is_relative_to(folder):
                 raise _refused(
