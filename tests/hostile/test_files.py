@@ -398,6 +398,19 @@ async def test_a_folder_below_a_root_that_was_replaced_is_never_followed_elsewhe
         await shared.assert_unavailable("items /out/inner .", tool)
 
 
+@pytest.mark.parametrize("called_before", [True, False])
+async def test_a_link_on_the_way_to_a_folder_is_never_followed(shared: Shared, name: str, called_before: bool) -> None:
+    for place in (shared.writable / "inner", shared.outside):
+        (place / "deep").mkdir(parents=True)
+    (shared.outside / "deep" / "secret.txt").write_text("secret")
+    tool = await offer_files(shared.services, name, "/out/inner/deep:write")
+    if called_before:
+        assert await shared.says("items /out/inner/deep .", tool) == "ok . .."
+    swap_for_a_link(shared.writable / "inner", shared.outside)
+    for _ in range(2):
+        await shared.assert_unavailable("read /out/inner/deep secret.txt", tool)
+
+
 async def test_a_folder_that_comes_back_is_used_again(shared: Shared, name: str) -> None:
     tool = await offer_files(shared.services, name, "/out/inner:write")
     await shared.assert_unavailable("items /out/inner .", tool)
