@@ -95,9 +95,9 @@ def test_shared_folders_are_a_table_in_the_file_and_pairs_in_the_environment(tmp
 def test_a_database_and_artifacts_elsewhere_are_private_too(tmp_path: Path) -> None:
     config = Config(
         data_dir=tmp_path / "data",
-        database_url=f"sqlite:///{tmp_path}/sql/tool-server.db",
+        database_url=f"sqlite+pysqlite:///{tmp_path}/tool-server.db?mode=rw",
         artifacts_url=(tmp_path / "with space").as_uri(),
     )
-    assert config.private_folders == (tmp_path / "data", tmp_path / "sql", tmp_path / "with space")
+    assert config.private_paths == (tmp_path / "data", tmp_path / "tool-server.db", tmp_path / "with space")
     remote = Config(data_dir=tmp_path, database_url="postgresql://h/d", artifacts_url="s3://bucket")
-    assert remote.private_folders == (tmp_path,)
+    assert remote.private_paths == (tmp_path,)

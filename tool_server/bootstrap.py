@@ -149,7 +149,7 @@ def shared_folders(config: Config) -> FolderRoots:
     Raises:
         InvalidInput: `invalid_config`.
     """
-    return open_roots(config.filesystem.roots, config.private_folders)
+    return open_roots(config.filesystem.roots, config.private_paths)
 
 
 def open_pool(config: Config, read_artifact: Callable[[str], Awaitable[bytes]]) -> WorkerPool:

@@ -179,14 +179,15 @@ class Config(BaseModel):
         return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
 
     @property
-    def private_folders(self) -> tuple[Path, ...]:
+    def private_paths(self) -> tuple[Path, ...]:
         """Where the server keeps what nobody else may touch, as far as it is on this machine."""
-        folders = [self.data_dir]
-        if self.effective_database_url.startswith("sqlite:///"):
-            folders.append(Path(self.effective_database_url.removeprefix("sqlite:///").partition("?")[0]).parent)
+        paths = [self.data_dir]
+        dialect, _, database = self.effective_database_url.partition(":///")
+        if dialect.partition("+")[0] == "sqlite" and database:
+            paths.append(Path(database.partition("?")[0]))
         if self.effective_artifacts_url.startswith("file://"):
-            folders.append(Path(unquote(urlsplit(self.effective_artifacts_url).path)))
-        return tuple(folder.absolute() for folder in folders)
+            paths.append(Path(unquote(urlsplit(self.effective_artifacts_url).path)))
+        return tuple(path.absolute() for path in paths)
 
     @property
     def compile_cache(self) -> Path:

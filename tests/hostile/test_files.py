@@ -28,6 +28,8 @@ from tool_server.errors import CallFailed, ToolServerError, Unavailable
 from tool_server.model.caller import LOCAL
 from tool_server.model.permission import Permissions
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 30
 """Seconds: the calls' own limit is far below, but a process may have to start on a busy machine."""
 BAD_DESCRIPTOR, TOO_BIG, INVALID_BYTES, INVALID, OTHER, LOOP, NAME_TOO_LONG = 8, 22, 25, 28, 29, 32, 37

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import stat
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.conftest import MakePool, Modules, call_of, is_reaped, until
+from tests.sandbox.conftest import MakePool, Modules, call_of, is_reaped, is_running, until
 from tests.support.guests import guest
 from tool_server.errors import InvalidInput, Unavailable
 from tool_server.model.call import Call
@@ -82,18 +83,21 @@ def test_a_root_is_resolved_once_through_its_links(tmp_path: Path) -> None:
     [
         ("absent:read", "is no folder on this machine"),
         ("file:read", "is no folder on this machine"),
-        ("private:read", "server's own folder"),
-        ("private/inner:read", "server's own folder"),
-        (".:read", "server's own folder"),
-        ("link-to-private:read", "server's own folder"),
+        ("private:read", "the server's own"),
+        ("sql:read", "the server's own"),
+        ("private/inner:read", "the server's own"),
+        (".:read", "the server's own"),
+        ("link-to-private:read", "the server's own"),
     ],
 )
 def test_a_root_that_cannot_be_shared_is_refused_by_name(tmp_path: Path, shared: str, said: str) -> None:
     (tmp_path / "private" / "inner").mkdir(parents=True)
     (tmp_path / "link-to-private").symlink_to("private")
     (tmp_path / "file").touch()
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "sql" / "database").touch()
     with pytest.raises(InvalidInput, match=r"filesystem\.roots: /data: ") as refused:
-        open_roots({"/data": f"{tmp_path}/{shared}"}, [tmp_path / "elsewhere", tmp_path / "private"])
+        open_roots({"/data": f"{tmp_path}/{shared}"}, [tmp_path / "sql" / "database", tmp_path / "private"])
     assert refused.value.code == "invalid_config"
     assert said in refused.value.message
 
@@ -188,6 +192,17 @@ async def test_workers_of_several_profiles_live_side_by_side_up_to_the_crews_siz
         await pool.run(files_call(folders["a"], dataclasses.replace(folders["b"], guest="/b")))
         assert len(pool.pids) == 3
         assert len(pool.pids - pids) == 1
+
+
+async def test_a_worker_of_another_profile_that_died_idle_makes_room(
+    make_pool: MakePool, folders: dict[str, Folder]
+) -> None:
+    async with make_pool() as pool:
+        first = await one_pid(pool, files_call(folders["a"]))
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: not is_running(first))
+        assert await one_pid(pool, files_call(folders["b"])) != first
+        await until(lambda: is_reaped(first))
 
 
 async def test_spares_have_no_folders(make_pool: MakePool, folders: dict[str, Folder]) -> None:

@@ -91,6 +91,15 @@ async def test_a_folder_that_the_server_does_not_share_is_said(
     assert [note is not None and note in said for said in notes] == [True] * len(grants)
 
 
+async def test_a_name_that_looks_like_another_one_is_shown_as_what_it_is(services: Services, name: str) -> None:
+    look_alike = "\u0430pi.example.com"
+    await offer(services, name, wasm=guest("config"), tools={}, permissions={"network": [look_alike]})
+    await services.grants.add(name, Permissions(network=("api.example.com",)), LOCAL)
+    shown = await services.grants.show(name, LOCAL)
+    assert shown.requested.network == shown.missing.network == ("xn--pi-6kc.example.com",)
+    assert shown.effective.empty
+
+
 async def test_an_update_keeps_the_grants_and_a_new_request_needs_a_new_one(services: Services, plugin: str) -> None:
     await services.grants.add(plugin, Permissions(environment=("COLOUR",)), LOCAL)
     wider = {**REQUESTED, "environment": ["COLOUR", "SHAPE"]}

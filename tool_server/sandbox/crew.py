@@ -66,6 +66,9 @@ class Crew:
             if worker.alive():
                 return self._employ(worker)
             self.lost(worker)
+        for worker in [idle for idle in self._idle if not idle.alive()]:
+            self._idle.remove(worker)
+            self.lost(worker)
         self.require_hiring()
         if self._idle and self._size() >= self._workers + self._spares:
             self.discard(self._idle.pop(0))

@@ -19,7 +19,7 @@ def open_roots(roots: Mapping[str, str], private: Iterable[Path]) -> FolderRoots
 
     Args:
         roots: guest path to `HOST_FOLDER:read` or `HOST_FOLDER:write`.
-        private: the server's own folders, which no guest ever sees.
+        private: the server's own folders and files, which no guest ever sees.
 
     Raises:
         InvalidInput: `invalid_config`: a root is no folder, or overlaps a private one.
@@ -38,8 +38,8 @@ def open_roots(roots: Mapping[str, str], private: Iterable[Path]) -> FolderRoots
             if folder.is_relative_to(own) or own.is_relative_to(folder):
                 raise _refused(
                     guest,
-                    f"{folder} and the server's own folder {own} lie one in the other, so that plugins could reach its "
-                    "files: share another folder",
+                    f"{folder} and the server's own {own} lie one in the other, so that plugins could reach what is "
+                    "private: share another folder",
                 )
         found[guest_path(guest)] = FolderRoot(PurePosixPath(folder), permission.write)
     return FolderRoots(MappingProxyType(found))

@@ -137,7 +137,8 @@ class GrantService:
         return PluginGrants(
             plugin=item.installation.plugin,
             version=item.installation.version,
-            requested=requested,
+            # As it is understood: a name that only looks like another one shows its A-labels.
+            requested=requested.without(Permissions()),
             granted=granted,
             effective=allowed.model_copy(update={"filesystem": reachable}),
             missing=requested.without(granted),
