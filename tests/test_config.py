@@ -46,6 +46,13 @@ def test_the_data_folder_has_a_short_name_in_the_environment_and_holds_a_setting
         ("[limits]\nqueues = 2", "there is no such setting"),
         ("port = 70000", "less than or equal to 65535"),
         ("port = ", "is not TOML"),
+        ('[filesystem.roots]\n"data" = "/srv:read"', "filesystem.roots (from"),
+        ('[filesystem.roots]\n"/data" = "/srv"', "':read'"),
+        ('[filesystem.roots]\n"/data" = "srv:read"', "not absolute"),
+        ('[filesystem.roots]\n"/da/../ta" = "/srv:read"', "'..'"),
+        ("[filesystem]\nroots = 7", "filesystem.roots (from"),
+        ('[filesystem]\nroots = "/data"', "':read'"),
+        ("[filesystem.roots]\n" + "".join(f'"/r{n}" = "/srv:read"\n' for n in range(17)), "at most 16"),
         ('data_dir = "what?"', "may not hold"),
     ],
 )
@@ -71,3 +78,26 @@ def test_defaults_never_exceed_the_ceiling() -> None:
 def test_lists_are_written_with_commas_in_the_environment() -> None:
     config = LoadedConfig.load({"TOOL_SERVER_ALLOWED_HOSTS": "a.example, b.example:*"}).config
     assert config.allowed_hosts == ("a.example", "b.example:*")
+
+
+def test_shared_folders_are_a_table_in_the_file_and_pairs_in_the_environment(tmp_path: Path) -> None:
+    environment = write(tmp_path, '[filesystem.roots]\n"/data" = "/srv/v1.2/data:read"\n"/o.ut" = "/srv/out:write"\n')
+    loaded = LoadedConfig.load(environment)
+    assert loaded.config.filesystem.roots == {"/data": "/srv/v1.2/data:read", "/o.ut": "/srv/out:write"}
+    assert loaded.origins["filesystem.roots"] == environment["TOOL_SERVER_CONFIG"]
+    environment |= {"TOOL_SERVER_FILESYSTEM__ROOTS": "/data=/srv/v1.2/data:read, /x = /srv/x:write"}
+    assert dict(LoadedConfig.load(environment).config.filesystem.roots) == {
+        "/data": "/srv/v1.2/data:read",
+        "/x": "/srv/x:write",
+    }
+
+
+def test_a_database_and_artifacts_elsewhere_are_private_too(tmp_path: Path) -> None:
+    config = Config(
+        data_dir=tmp_path / "data",
+        database_url=f"sqlite+pysqlite:///{tmp_path}/tool-server.db?mode=rw",
+        artifacts_url=(tmp_path / "with space").as_uri(),
+    )
+    assert config.private_paths == (tmp_path / "data", tmp_path / "tool-server.db", tmp_path / "with space")
+    remote = Config(data_dir=tmp_path, database_url="postgresql://h/d", artifacts_url="s3://bucket")
+    assert remote.private_paths == (tmp_path,)

@@ -19,10 +19,13 @@ from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, Unavail
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
 from tool_server.model.caller import Caller, Scope
+from tool_server.model.folder_permission import FolderRoots
 from tool_server.sandbox.pool import WorkerPool
+from tool_server.sandbox.roots import open_roots
 from tool_server.sandbox.settings import PoolSettings
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
+from tool_server.services.grants import GrantService
 from tool_server.services.health import HealthService
 from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
@@ -61,6 +64,7 @@ class Services:
     call_log: CallLog
     publish: PublishService
     install: InstallService
+    grants: GrantService
     browse: BrowseService
     catalog: CatalogService
     invoke: InvokeService
@@ -93,6 +97,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
     and every worker ended.
 
     Raises:
+        InvalidInput: `invalid_config`, a root of `filesystem.roots` cannot be shared.
         Unavailable: the data folder, database or artifact store cannot be opened.
     """
     from tool_server.storage.artifacts import open_artifacts
@@ -102,6 +107,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
     from tool_server.storage.tokens import SqlTokenStore
 
     prepare_data_dir(config)
+    roots = shared_folders(config)
     clock = SystemClock()
     limits = config.limits
     async with open_database(config.effective_database_url) as database:
@@ -122,8 +128,9 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
                 invoke=InvokeService(
-                    catalog.find, pool, recorder, clock, os.environ if environment is None else environment
+                    catalog.find, pool, recorder, clock, os.environ if environment is None else environment, roots
                 ),
+                grants=GrantService(plugins, roots, _refresher(catalog)),
                 tokens=TokenService(SqlTokenStore(database), clock),
                 health=HealthService(plugins, artifacts, pool),
                 recorder=recorder,
@@ -134,6 +141,15 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
 def publish_limits(config: Config) -> PublishLimits:
     """The operator's bounds on what may be published."""
     return PublishLimits(config.limits.wasm, config.limits.defaults(), config.limits.ceiling())
+
+
+def shared_folders(config: Config) -> FolderRoots:
+    """The folders that plugins may be granted, as they are on this machine now.
+
+    Raises:
+        InvalidInput: `invalid_config`.
+    """
+    return open_roots(config.filesystem.roots, config.private_paths)
 
 
 def open_pool(config: Config, read_artifact: Callable[[str], Awaitable[bytes]]) -> WorkerPool:
@@ -250,6 +266,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         RegistryServices(
             publish=services.publish,
             install=services.install,
+            grants=services.grants,
             browse=services.browse,
             catalog=services.catalog,
             invoke=services.invoke,

@@ -8,16 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote, urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tool_server.errors import InvalidInput
+from tool_server.model.folder_permission import FolderPermission, guest_path
 from tool_server.model.limits import Limits, parse_duration_ms, parse_size
 from tool_server.model.protection import Protection
 
 PREFIX = "TOOL_SERVER_"
+TABLES = frozenset({"filesystem.roots"})
+"""Settings whose value is itself a table, with keys that the operator chooses."""
 FILE_NAME = "tool-server.toml"
+MAX_ROOTS = 16
+"""Every folder takes one of a worker's descriptors."""
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -80,6 +86,27 @@ class LimitSettings(BaseModel):
         ).capped_by(self.ceiling())
 
 
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    return {guest.strip(): shared.strip() for guest, _, shared in pairs}
+
+
+def _roots(roots: Mapping[str, str]) -> Mapping[str, str]:
+    if len(roots) > MAX_ROOTS:
+        raise ValueError(f"at most {MAX_ROOTS} roots can be shared: share a folder that holds several of them")
+    for guest, shared in roots.items():
+        try:
+            guest_path(guest)
+            FolderPermission.parse(shared)
+        except ValueError as error:
+            raise ValueError(f"{guest[:80]!r}: {error}; write an absolute path, such as '/data'") from error
+        except InvalidInput as error:
+            raise ValueError(f"{guest[:80]!r}: {error.message}") from error
+    return roots
+
+
 class AuthSettings(BaseModel):
     """`auth.*`."""
 
@@ -87,6 +114,16 @@ class AuthSettings(BaseModel):
 
     anonymous_loopback: bool = True
     """Whether a request over loopback without a token may call tools."""
+
+
+class FilesystemSettings(BaseModel):
+    """`filesystem.*`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roots: Annotated[Mapping[str, str], BeforeValidator(_pairs), AfterValidator(_roots)] = {}
+    """Folders that plugins may be granted: the path that guests see, and `HOST_FOLDER:read` or `HOST_FOLDER:write`,
+    the most that anyone may do there. In the environment: `/data=/srv/shared/data:read,/out=/srv/out:write`."""
 
 
 def _split(value: object) -> object:
@@ -144,6 +181,7 @@ class Config(BaseModel):
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    filesystem: FilesystemSettings = FilesystemSettings()
 
     @property
     def effective_database_url(self) -> str:
@@ -154,6 +192,17 @@ class Config(BaseModel):
     def effective_artifacts_url(self) -> str:
         """URL of the artifact store."""
         return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
+
+    @property
+    def private_paths(self) -> tuple[Path, ...]:
+        """Where the server keeps what nobody else may touch, as far as it is on this machine."""
+        paths = [self.data_dir]
+        dialect, _, database = self.effective_database_url.partition(":///")
+        if dialect.partition("+")[0] == "sqlite" and database:
+            paths.append(Path(database.partition("?")[0]))
+        if self.effective_artifacts_url.startswith("file://"):
+            paths.append(Path(unquote(urlsplit(self.effective_artifacts_url).path)))
+        return tuple(path.absolute() for path in paths)
 
     @property
     def compile_cache(self) -> Path:
@@ -224,7 +273,7 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as one, with dotted names: `{"limits": {"queue": 7}}` is `{"limits.queue": 7}`."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and f"{prefix}{key}" not in TABLES:
             flat.update(flatten(value, f"{prefix}{key}."))  # pyright: ignore[reportUnknownArgumentType]
         else:
             flat[f"{prefix}{key}"] = value

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from tool_server.bootstrap import Services, SystemClock, build, http_application, open_pool, publish_limits
+from tool_server.bootstrap import (
+    Services,
+    SystemClock,
+    build,
+    http_application,
+    open_pool,
+    publish_limits,
+    shared_folders,
+)
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
@@ -115,7 +123,7 @@ async def load_plugin(
         ```
 
     Raises:
-        InvalidInput: the plugin's manifest, module or tools break a rule.
+        InvalidInput: the plugin's manifest, module or tools break a rule, or what is granted is no permission.
         NotFound: there is no such file, plugin or version.
         Unavailable: the data folder or the sandbox cannot be used.
     """
@@ -134,12 +142,12 @@ async def load_plugin(
             entry.definition.name: entry
             for entry in entries_of(
                 release,
-                permissions or Permissions(),
+                (permissions or Permissions()).normalised(),
                 settings.limits.defaults(),
                 ceiling if limits is None else limits.capped_by(ceiling),
             )
         }
-        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ)
+        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ, shared_folders(settings))
         yield LoadedPlugin(release, entries, invoke)
 
 

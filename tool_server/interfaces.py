@@ -216,6 +216,7 @@ class Sandbox(Protocol):
         Raises:
             CallFailed: see its codes.
             InvalidInput: `input_too_large`.
-            Unavailable: `busy`, the queue is full; `worker_start_failed`; `shutting_down`.
+            Unavailable: `busy`, the queue is full; `worker_start_failed`; `shutting_down`; `folder_unavailable`, one
+                of the call's folders is not there.
         """
         ...

@@ -63,7 +63,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         for program in COMMANDS
     }
     assert listed == {
-        "tool-server": "up stdio tools call token doctor db".split(),
+        "tool-server": "up stdio tools call token grant doctor db".split(),
         "extism-registry": sorted(
             "publish install uninstall update rollback list info versions yank unyank login logout whoami".split()
         ),

@@ -26,6 +26,7 @@ def rest_services(registry: Registry) -> RegistryServices:
     return RegistryServices(
         publish=services.publish,
         install=services.install,
+        grants=services.grants,
         browse=services.browse,
         catalog=services.catalog,
         invoke=services.invoke,

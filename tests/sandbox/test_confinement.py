@@ -25,9 +25,8 @@ from tool_server.model.call import Probe
 from tool_server.model.protection import Protection, ProtectionState
 from tool_server.sandbox.confinement.seccomp import Instruction, assemble
 from tool_server.sandbox.confinement.system_calls import Check, Rule, allowed, answers
-from tool_server.sandbox.process import WorkerProcess
 from tool_server.sandbox.protections import ProtectionCheck, read_report
-from tool_server.sandbox.settings import PoolSettings, WorkerSetup
+from tool_server.sandbox.settings import NO_FOLDERS, PoolSettings, WorkerSetup
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the protections are Linux's")
 
@@ -124,17 +123,6 @@ async def test_each_worker_has_namespaces_of_its_own(make_pool: MakePool) -> Non
     assert all(is_reaped(pid) for pid in pids)
 
 
-async def test_a_worker_given_a_folder_that_is_not_there_does_not_start(tmp_path: Path) -> None:
-    setup = WorkerSetup.prepare(PoolSettings(workers=1, spares=0, compile_cache=tmp_path / "cache"), tmp_path)
-    worker = WorkerProcess.spawn(setup, read_folders=(tmp_path / "nowhere",))
-    try:
-        with pytest.raises(ToolServerError, match="ended"):
-            await worker.receive()
-    finally:
-        await worker.reap()
-    assert "nowhere" in worker.stderr_tail
-
-
 _SHOWING_WORKER = textwrap.dedent(
     """
     import ctypes, json, os, sys
@@ -165,7 +153,7 @@ def test_a_confined_worker_has_an_empty_environment_and_no_descriptors_but_its_o
     with ours, theirs, open(os.devnull, "rb") as extra:
         handed = (theirs.fileno(), extra.fileno())
         shown = subprocess.run(
-            [sys.executable, "-c", _SHOWING_WORKER, setup.argument(theirs.fileno(), None, os.getpid(), (), ())],
+            [sys.executable, "-c", _SHOWING_WORKER, setup.argument(theirs.fileno(), None, os.getpid(), NO_FOLDERS)],
             pass_fds=handed,
             capture_output=True,
             text=True,

@@ -121,6 +121,14 @@ async def test_a_grant_stays_with_the_installation_until_it_is_replaced(services
     assert (replaced.changed, replaced.installation.granted) == (True, Permissions())
 
 
+async def test_what_is_no_permission_is_never_granted_with_an_installation(services: Services, plugin: str) -> None:
+    before = await stored(services)
+    with pytest.raises(InvalidInput) as refused:
+        await services.install.install(plugin, "^1", LOCAL, Permissions(network=("http://example.com",)))
+    assert refused.value.code == "invalid_permission"
+    assert await stored(services) == before
+
+
 async def test_uninstalling_takes_the_tools_away_and_keeps_the_versions(services: Services, plugin: str) -> None:
     await services.install.install(plugin, "", LOCAL)
     await services.install.uninstall(plugin, LOCAL)

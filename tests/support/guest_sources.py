@@ -114,6 +114,99 @@ static i32 call_tool(void) {
   return fail("unknown tool"); }
 """
 
+# WASI's file functions without a C library, so that a guest can send what no library would. The input is one line,
+# `OPERATION FOLDER PATH [FOLDER PATH|NUMBER]`: a folder is a preopened descriptor's guest path, `%xx` in a path any
+# byte. Output "ok …", or an error "errno N" with WASI's number.
+# https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md
+_FILES = r"""
+#define WASI(name) HOST("wasi_snapshot_preview1", #name) u32 name
+WASI(fd_prestat_get)(u32, void *); WASI(fd_prestat_dir_name)(u32, void *, u32);
+WASI(path_open)(u32, u32, const void *, u32, u32, u64, u64, u32, u32 *);
+WASI(fd_read)(u32, void *, u32, u32 *); WASI(fd_write)(u32, const void *, u32, u32 *);
+WASI(fd_pwrite)(u32, const void *, u32, u64, u32 *); WASI(fd_close)(u32);
+WASI(fd_readdir)(u32, void *, u32, u64, u32 *); WASI(fd_filestat_set_size)(u32, u64); WASI(fd_allocate)(u32, u64, u64);
+WASI(path_symlink)(const void *, u32, u32, const void *, u32);
+WASI(path_link)(u32, u32, const void *, u32, u32, const void *, u32);
+WASI(path_rename)(u32, const void *, u32, u32, const void *, u32);
+WASI(path_unlink_file)(u32, const void *, u32); WASI(path_create_directory)(u32, const void *, u32);
+WASI(path_remove_directory)(u32, const void *, u32);
+WASI(path_readlink)(u32, const void *, u32, void *, u32, u32 *);
+WASI(path_filestat_set_times)(u32, u32, const void *, u32, u64, u64, u32);
+static u8 data[32768], names[1048577], *free_name = names, *word; static u32 length, folder;
+static i32 failed(u32 number) { out_size = 0; add_text("errno "); add_number(number); add_byte(0);
+  return fail((const char *)out); }
+static int hex(u8 c) { return c >= 'a' ? c - 'a' + 10 : c - '0'; }
+static void next_word(void) { word = free_name; length = 0; static u32 at; while (in[at] == ' ') at++;
+  while (at < in_size && in[at] != ' ') { u8 c = in[at++];
+    if (c == '%') { c = hex(in[at]) * 16 + hex(in[at + 1]); at += 2; } word[length++] = c; }
+  word[length] = 0; free_name += length + 1; }
+static int is(const char *s) { u32 n = size_of(s); if (n != length) return 0;
+  for (u32 i = 0; i < n; i++) if (word[i] != (u8)s[i]) return 0; return 1; }
+static long long next_number(void) { next_word(); return number_of(word); }
+static u32 find_folder(void) { next_word(); for (u32 fd = 3; fd < 20; fd++) { u32 stat[2]; u8 name[256];
+    if (fd_prestat_get(fd, stat) || stat[1] != length || fd_prestat_dir_name(fd, name, stat[1])) continue;
+    u32 i = 0; while (i < length && name[i] == word[i]) i++; if (i == length) return folder = fd; }
+  return folder = 99; }
+static u32 open_file(u32 flags, u64 rights, u32 *fd) {
+  return path_open(folder, 1, word, length, flags, rights, 0, 0, fd); }
+#define READ 2ull
+#define WRITE 64ull
+#define TRY(call) do { u32 number = (call); if (number) return failed(number); } while (0)
+static i32 read_file(u32 follow) { u32 fd, got; TRY(path_open(folder, follow, word, length, 0, READ, 0, 0, &fd));
+  u32 vector[2] = {(u32)data, sizeof data}; TRY(fd_read(fd, vector, 1, &got)); add_text("ok ");
+  for (u32 i = 0; i < got; i++) add_byte(data[i]); return done(); }
+static i32 list(void) { u32 fd, got; TRY(path_open(folder, 1, word, length, 2, 1 << 14, 0, 0, &fd));
+  TRY(fd_readdir(fd, data, sizeof data, 0, &got)); add_text("ok");
+  for (u32 at = 0; at + 24 <= got;) { u32 n = *(u32 *)(data + at + 16); at += 24; add_byte(' ');
+    for (u32 i = 0; i < n && at + i < got; i++) add_byte(data[at + i]); at += n; } return done(); }
+static i32 roots(void) { add_text("ok"); for (u32 fd = 3; fd < 20; fd++) { u32 stat[2]; u8 name[256];
+    if (fd_prestat_get(fd, stat) || fd_prestat_dir_name(fd, name, stat[1])) continue; add_byte(' ');
+    for (u32 i = 0; i < stat[1]; i++) add_byte(name[i]); } return done(); }
+static i32 two_paths(int operation) { u8 *first = word; u32 n = length, from = folder, to = find_folder(); next_word();
+  TRY(operation ? path_rename(from, first, n, to, word, length) : path_link(from, 0, first, n, to, word, length));
+  return answer("ok"); }
+static i32 flood(void) { u32 fd; long long n = 0; u32 number;
+  while (!(number = open_file(0, READ, &fd))) n++; return failed(number); }
+static i32 fill(void) { long long n = next_number(); for (long long i = 0; i < n; i++) {
+    u32 fd; u8 name[9] = "00000000"; long long rest = i;
+    for (int k = 7; rest; k--) { name[k] = '0' + rest % 10; rest /= 10; }
+    TRY(path_open(folder, 0, name, 8, 1, WRITE, 0, 0, &fd)); TRY(fd_close(fd)); } return answer("ok"); }
+static i32 swallow(void) { u32 fd, got; TRY(open_file(0, READ, &fd)); u32 vector[2] = {(u32)data, sizeof data};
+  do TRY(fd_read(fd, vector, 1, &got)); while (1); }
+static i32 long_name(void) { for (u32 i = 0; i < 1048576; i++) names[i] = 'a'; word = names; length = 1048576;
+  return read_file(1); }
+static i32 write_at(void) { u32 fd, got; TRY(open_file(1, WRITE, &fd)); long long at = next_number();
+  u32 vector[2] = {(u32)"written", 7}; TRY(fd_pwrite(fd, vector, 1, at, &got)); return answer("ok"); }
+static i32 resize(int allocate) { u32 fd; TRY(open_file(1, WRITE | 1 << 8 | 1 << 22, &fd)); long long n = next_number();
+  TRY(allocate ? fd_allocate(fd, 0, n) : fd_filestat_set_size(fd, n)); return answer("ok"); }
+static i32 change(u8 *what) {
+  switch (*what) {
+    case 'w': return write_at();
+    case 's': return resize(0);
+    case 'a': return resize(1);
+    case 't': { u32 fd; TRY(open_file(8, WRITE, &fd)); return answer("ok"); }
+    case 'd': TRY(path_create_directory(folder, word, length)); return answer("ok");
+    case 'D': TRY(path_remove_directory(folder, word, length)); return answer("ok");
+    case 'u': TRY(path_unlink_file(folder, word, length)); return answer("ok");
+    case 'T': TRY(path_filestat_set_times(folder, 1, word, length, 0, 0, 5)); return answer("ok");
+    case 'l': return two_paths(0);
+    case 'm': return two_paths(1);
+    case 'S': { u8 *name = word; u32 n = length; next_word();
+      TRY(path_symlink(word, length, folder, name, n)); return answer("ok"); }
+  } return fail("no such operation"); }
+EXPORT(files) { read_input(); next_word(); u8 *what = word; if (is("roots")) return roots();
+  find_folder(); if (*what == 'L') return long_name(); next_word();
+  switch (*what) {
+    case 'r': return read_file(1);
+    case 'R': return read_file(0);
+    case 'i': return list();
+    case 'f': return flood();
+    case 'F': return fill();
+    case 'z': return swallow();
+    case 'k': { u32 got; TRY(path_readlink(folder, word, length, data, sizeof data, &got)); return answer("ok"); }
+  } return change(what); }
+"""
+
 C_SOURCES = {
     # any bytes up to 64 KiB, returned as they came
     "echo": "EXPORT(echo) { read_input(); for (u32 i = 0; i < in_size; i++) add_byte(in[i]); return done(); }",
@@ -178,6 +271,8 @@ C_SOURCES = {
     # hyper-mcp v2: list_tools + call_tool, the same tools
     "hyper_v2": _CALL_TOOL
     + f'EXPORT(list_tools) {{ return answer("{_TOOLS}"); }} EXPORT(call_tool) {{ return call_tool(); }}',
+    # needs WASI; see above
+    "files": _FILES,
     # describe that traps
     "servlet_broken": 'EXPORT(describe) { __builtin_trap(); } EXPORT(call) { return answer("{}"); }',
 }

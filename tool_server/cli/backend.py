@@ -17,8 +17,10 @@ from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Scope, TokenRecord
 from tool_server.model.catalog import Catalog
 from tool_server.model.json_value import JsonObject
+from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.tool import QuarantinedTool
+from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
 from tool_server.services.publish import Published
 from tool_server.services.tokens import NewToken
@@ -75,6 +77,11 @@ class Backend(Protocol):
     async def rollback(self, plugin: str) -> Installed: ...
     async def uninstall(self, plugin: str) -> None: ...
     async def installed(self) -> tuple[InstalledPlugin, ...]: ...
+    async def list_grants(self) -> tuple[PluginGrants, ...]: ...
+    async def show_grants(self, plugin: str) -> PluginGrants: ...
+    async def add_grants(self, plugin: str, permissions: Permissions) -> GrantChange: ...
+    async def remove_grants(self, plugin: str, permissions: Permissions) -> GrantChange: ...
+    async def clear_grants(self, plugin: str) -> GrantChange: ...
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release: ...
     async def offered(self) -> Offered: ...
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult: ...
@@ -128,6 +135,21 @@ class LocalBackend:
             InstalledPlugin(item.installation, tools_of(catalog, item.installation.plugin))
             for item in await self._services.browse.installed(LOCAL)
         )
+
+    async def list_grants(self) -> tuple[PluginGrants, ...]:
+        return await self._services.grants.list_grants(LOCAL)
+
+    async def show_grants(self, plugin: str) -> PluginGrants:
+        return await self._services.grants.show(plugin, LOCAL)
+
+    async def add_grants(self, plugin: str, permissions: Permissions) -> GrantChange:
+        return await self._services.grants.add(plugin, permissions, LOCAL)
+
+    async def remove_grants(self, plugin: str, permissions: Permissions) -> GrantChange:
+        return await self._services.grants.remove(plugin, permissions, LOCAL)
+
+    async def clear_grants(self, plugin: str) -> GrantChange:
+        return await self._services.grants.clear(plugin, LOCAL)
 
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
         return await self._services.browse.set_yanked(plugin, version, yanked, LOCAL, reason)

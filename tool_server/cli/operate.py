@@ -16,6 +16,7 @@ _COMMANDS = {
     "tools": ("tool_server.cli.operate_tools", "tools", "List the tools this server offers."),
     "call": ("tool_server.cli.operate_tools", "call", "Call one tool."),
     "token": ("tool_server.cli.operate_tokens", "token", "Make, list and revoke bearer tokens."),
+    "grant": ("tool_server.cli.operate_grants", "grant", "Add, list and remove what plugins are allowed."),
     "doctor": ("tool_server.cli.operate_doctor", "doctor", "Show the settings in force and check the installation."),
     "db": ("tool_server.cli.operate_database", "database", "Upgrade and check the database."),
 }

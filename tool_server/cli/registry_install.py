@@ -14,8 +14,11 @@ from tool_server.cli.context import (
     translated,
 )
 from tool_server.cli.examples import ExampleCommand
+from tool_server.cli.grants import GRANT_HELP, grants_json, print_grants, print_missing
 from tool_server.cli.output import print_table
 from tool_server.cli.registry_support import split_requirement, with_backend
+from tool_server.model.permission import Permissions
+from tool_server.services.grants import PluginGrants
 from tool_server.services.install import Installed
 
 
@@ -25,16 +28,36 @@ from tool_server.services.install import Installed
     extism-registry install text
     extism-registry install text@^1.2
     extism-registry install @acme/text@1.4.0
+    extism-registry install weather --grant network=api.example.com --grant secrets=API_KEY
     """,
 )
 @click.argument("plugin")
+@click.option("--grant", "grants", multiple=True, metavar="KIND=VALUE", help=f"Grant at once. {GRANT_HELP}.")
 @data_dir_option
 @json_option
 @translated
-def install(plugin: str, data_dir: Path | None, as_json: bool) -> None:
-    """Install PLUGIN, written NAME or NAME@RANGE: pin the newest version in the range and offer its tools."""
+def install(plugin: str, grants: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
+    """Install PLUGIN, written NAME or NAME@RANGE: pin the newest version in the range and offer its tools.
+
+    Shows what the plugin requests and what of it is granted; 'tool-server grant' grants more later.
+    """
     name, requested = split_requirement(plugin)
-    _print_installed(with_backend(data_dir, lambda backend: backend.install(name, requested)), as_json)
+    wanted = Permissions.parse(grants)
+
+    async def work(backend: Backend) -> tuple[Installed, PluginGrants]:
+        installed = await backend.install(name, requested)
+        if wanted.empty:
+            return installed, await backend.show_grants(name)
+        return installed, (await backend.add_grants(name, wanted)).grants
+
+    installed, allowed = with_backend(data_dir, work)
+    if as_json:
+        pin = installed.installation.model_copy(update={"granted": allowed.granted})
+        print_json({**_installed_json(Installed(pin, installed.changed)), "grants": grants_json(allowed)})
+        return
+    _print_installed(installed, as_json=False)
+    if not (allowed.requested.empty and allowed.granted.empty):
+        print_grants(allowed, data_dir)
 
 
 @click.command(cls=ExampleCommand, examples="extism-registry uninstall text")
@@ -55,16 +78,18 @@ def uninstall(plugin: str, data_dir: Path | None) -> None:
 def update(plugin: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Move PLUGIN (without one: every installation) to the newest version in its range."""
 
-    async def work(backend: Backend) -> tuple[Installed, ...]:
+    async def work(backend: Backend) -> tuple[tuple[Installed, PluginGrants], ...]:
         names = [item.installation.plugin for item in await backend.installed()] if plugin is None else [plugin]
-        return tuple([await backend.update(name) for name in names])
+        return tuple([(await backend.update(name), await backend.show_grants(name)) for name in names])
 
     results = with_backend(data_dir, work)
     if as_json:
-        print_json({"items": [_installed_json(result) for result in results]})
+        print_json({"items": [_installed_json(result) for result, _ in results]})
         return
-    for result in results:
+    for result, allowed in results:
         _print_installed(result, as_json=False)
+        if result.changed:
+            print_missing(allowed, data_dir)
     if not results:
         click.echo("nothing is installed")
 

@@ -28,8 +28,10 @@ from tool_server.inspection.manifest_files import PluginSource
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject
+from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.tool import QuarantinedTool
+from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
 from tool_server.services.publish import Published
 from tool_server.services.tokens import NewToken
@@ -142,6 +144,33 @@ class RemoteBackend:
         )
 
     @_understood
+    async def list_grants(self) -> tuple[PluginGrants, ...]:
+        return tuple(_grants(item) for item in (await self._json("GET", "grants"))["items"])
+
+    @_understood
+    async def show_grants(self, plugin: str) -> PluginGrants:
+        return _grants(await self._json("GET", f"installations/{quote(plugin)}/grants"))
+
+    @_understood
+    async def add_grants(self, plugin: str, permissions: Permissions) -> GrantChange:
+        return await self._change_grants("POST", plugin, "", {"permissions": permissions.model_dump(mode="json")})
+
+    @_understood
+    async def remove_grants(self, plugin: str, permissions: Permissions) -> GrantChange:
+        return await self._change_grants(
+            "POST", plugin, "/remove", {"permissions": permissions.model_dump(mode="json")}
+        )
+
+    @_understood
+    async def clear_grants(self, plugin: str) -> GrantChange:
+        return await self._change_grants("DELETE", plugin, "", None)
+
+    async def _change_grants(self, method: str, plugin: str, path: str, body: JsonObject | None) -> GrantChange:
+        request = {} if body is None else {"json": body}
+        found = await self._json(method, f"installations/{quote(plugin)}/grants{path}", **request)
+        return GrantChange(_grants(found["grants"]), found["changed"])
+
+    @_understood
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
         path = f"plugins/{quote(plugin)}/versions/{quote(version)}/yank"
         if yanked:
@@ -234,6 +263,11 @@ def _release(found: Mapping[str, Any]) -> Release:
 
 def _installed(found: Mapping[str, Any]) -> Installed:
     return Installed(Installation.model_validate(found["installation"]), found["changed"])
+
+
+def _grants(found: Mapping[str, Any]) -> PluginGrants:
+    sets = {name: Permissions.model_validate(found[name]) for name in ("requested", "granted", "effective", "missing")}
+    return PluginGrants(plugin=found["plugin"], version=found["version"], notes=tuple(found["notes"]), **sets)
 
 
 def _token(found: Mapping[str, Any]) -> TokenRecord:

@@ -17,6 +17,7 @@ from tool_server.http_api.lifespans import lifespan_of
 from tool_server.http_api.problems import ErrorBoundary, framework_problem
 from tool_server.http_api.registry_services import RegistryServices
 from tool_server.http_api.routes_downloads import DownloadRoutes
+from tool_server.http_api.routes_grants import GrantRoutes
 from tool_server.http_api.routes_health import HealthRoutes
 from tool_server.http_api.routes_installations import InstallationRoutes
 from tool_server.http_api.routes_operator import OperatorRoutes
@@ -30,7 +31,7 @@ MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
 def registry_routes(services: RegistryServices) -> list[BaseRoute]:
     """Every route of the REST API."""
-    groups = (HealthRoutes, PluginRoutes, InstallationRoutes, ToolRoutes, OperatorRoutes, DownloadRoutes)
+    groups = (HealthRoutes, PluginRoutes, InstallationRoutes, GrantRoutes, ToolRoutes, OperatorRoutes, DownloadRoutes)
     return [route for group in groups for route in group(services).routes()]
 
 

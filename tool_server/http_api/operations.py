@@ -11,6 +11,10 @@ from tool_server.http_api.shapes import (
     CallList,
     CallQuery,
     CallResult,
+    GrantBody,
+    GrantChanged,
+    GrantList,
+    GrantView,
     Health,
     InstallationChange,
     InstallationList,
@@ -168,6 +172,41 @@ _INSTALLATIONS = (
     ),
 )
 
+_GRANTED = {200: Success("the grants", GrantChanged)}
+
+_GRANTS = (
+    Operation(
+        *("GET", "/api/v1/grants", "list_grants", "List grants", "grants", Scope.ADMIN),
+        {200: Success("of all installations, by plugin name", GrantList)},
+    ),
+    Operation(
+        *("GET", f"{_INSTALLATION}/grants", "show_grants", "Show a plugin's grants", "grants", Scope.ADMIN),
+        {200: Success("what it requests, is granted, and so gets", GrantView)},
+        problems=(404,),
+    ),
+    Operation(
+        *("POST", f"{_INSTALLATION}/grants", "add_grants", "Grant", "grants", Scope.ADMIN),
+        _GRANTED,
+        problems=(404, *_BODY),
+        body=GrantBody,
+        body_required=True,
+        detail="Added to what is granted. What the plugin does not request is kept and has no effect.",
+    ),
+    Operation(
+        *("DELETE", f"{_INSTALLATION}/grants", "clear_grants", "Take back all grants", "grants", Scope.ADMIN),
+        _GRANTED,
+        problems=(404,),
+    ),
+    Operation(
+        *("POST", f"{_INSTALLATION}/grants/remove", "remove_grants", "Take back grants", "grants", Scope.ADMIN),
+        _GRANTED,
+        problems=(404, *_BODY),
+        body=GrantBody,
+        body_required=True,
+        detail="Each as it was granted; nothing changes where one of them was not.",
+    ),
+)
+
 _TOOLS = (
     Operation(
         *("GET", "/api/v1/tools", "list_tools", "List the offered tools", "tools", Scope.READ),
@@ -223,4 +262,4 @@ _DOWNLOADS = (
     ),
 )
 
-OPERATIONS = (*_ABOUT, *_PLUGINS, *_INSTALLATIONS, *_TOOLS, *_OPERATOR, *_DOWNLOADS)
+OPERATIONS = (*_ABOUT, *_PLUGINS, *_INSTALLATIONS, *_GRANTS, *_TOOLS, *_OPERATOR, *_DOWNLOADS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tool_server.interfaces import CallLog
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
+from tool_server.services.grants import GrantService
 from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import PublishService
@@ -23,6 +24,7 @@ class RegistryServices:
 
     publish: PublishService
     install: InstallService
+    grants: GrantService
     browse: BrowseService
     catalog: CatalogService
     invoke: InvokeService

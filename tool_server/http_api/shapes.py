@@ -53,6 +53,12 @@ class InstallBody(Body):
     version: str = Field(default="", description="a version or an npm range; empty: the newest release")
 
 
+class GrantBody(Body):
+    """What to grant, or to take back."""
+
+    permissions: Permissions
+
+
 class TokenBody(Body):
     """A token to make."""
 
@@ -144,6 +150,31 @@ class InstallationChange(Answer):
     """An installation after a command; `changed` is false when the pin was there already."""
 
     installation: Installation
+    changed: bool
+
+
+class GrantView(Answer):
+    """What an installation asks for and has; see `PluginGrants`."""
+
+    plugin: str
+    version: str
+    requested: Permissions
+    granted: Permissions
+    effective: Permissions
+    missing: Permissions
+    notes: tuple[str, ...]
+
+
+class GrantList(Answer):
+    """The grants of all installations, by plugin name."""
+
+    items: tuple[GrantView, ...]
+
+
+class GrantChanged(Answer):
+    """An installation's grants after a command; `changed` is false when they were so already."""
+
+    grants: GrantView
     changed: bool
 
 

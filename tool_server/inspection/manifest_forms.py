@@ -54,6 +54,7 @@ def parse_manifest(document: JsonObject) -> tuple[Manifest, tuple[Finding, ...]]
         rewrite()
     manifest = validate_manifest(forms.document)
     asked_limits(manifest.limits)
+    _refuse_unreadable_permissions(manifest)
     _refuse_file_references(manifest)
     return manifest, tuple(forms.notes)
 
@@ -233,6 +234,18 @@ def _refuse_both(old: Sequence[str | int], new: Sequence[str | int]) -> NoReturn
         f"plugin.json: {first} and {second} say different things: keep {second} and remove {first}",
         {"path": first, "expected": f"only {second}", "got": "both"},
     )
+
+
+def _refuse_unreadable_permissions(manifest: Manifest) -> None:
+    try:
+        manifest.permissions.check_requested()
+    except InvalidInput as error:
+        place = json_path(["permissions", *(error.data[key] for key in ("kind", "index") if key in error.data)])
+        raise InvalidInput(
+            "invalid_manifest",
+            f"plugin.json: {place}: {error.message}",
+            {"path": place, "expected": error.code.removeprefix("invalid_"), "got": error.data.get("item")},
+        ) from error
 
 
 def _refuse_file_references(manifest: Manifest) -> None:

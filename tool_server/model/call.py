@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
@@ -17,7 +18,8 @@ from tool_server.model.release import Program
 class Call:
     """Everything the sandbox needs; nothing below `services.invoke` looks anything up.
 
-    `config` holds the values of Extism's `config_get`, already cut down to the effective permission.
+    `config` holds the values of Extism's `config_get`, already cut down to the effective permission, and `folders`
+    the host folders that it opens, already cut down to the operator's roots.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Call:
     config: Mapping[str, str] = field(default_factory=dict[str, str])
     reuse: bool = False
     """Whether the operator lets this tool keep its instance from call to call of one caller."""
+    folders: tuple[Folder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

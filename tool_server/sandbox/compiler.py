@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import anyio.to_thread
 
 from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
-from tool_server.sandbox.compile_cache import CacheEntry, CompileCache
+from tool_server.sandbox.compile_cache import CompileCache
 from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.outcome import COMPILE_MEMORY
 from tool_server.sandbox.process import WorkerProcess
@@ -24,13 +22,11 @@ class Compiler:
     Args:
         cache: of compiled code.
         services: for the exchange with the workers.
-        spawn: starts a worker that may write into an entry's folder of code.
     """
 
-    def __init__(self, cache: CompileCache, services: Services, spawn: Callable[[CacheEntry], WorkerProcess]) -> None:
+    def __init__(self, cache: CompileCache, services: Services) -> None:
         self._cache = cache
         self._services = services
-        self._spawn = spawn
         self._compiles = 0
 
     async def compile(self, crew: Crew, loading: Loading, wasm: bytes) -> None:
@@ -42,7 +38,7 @@ class Compiler:
         """
         entry = loading.cached
         await anyio.to_thread.run_sync(entry.prepare)
-        worker = crew.employ_extra(lambda: self._spawn(entry))
+        worker = crew.employ_extra(frozenset({(str(entry.code.absolute()), True)}))
         try:
             session = Session(worker, self._services)
             await start_extra(crew, worker, session)

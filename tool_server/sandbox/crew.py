@@ -10,7 +10,7 @@ import anyio
 
 from tool_server.errors import Unavailable
 from tool_server.sandbox.gate import shutting_down
-from tool_server.sandbox.process import WorkerProcess
+from tool_server.sandbox.process import NO_FOLDERS, Profile, WorkerProcess
 
 _log = logging.getLogger("tool_server.sandbox")
 
@@ -23,12 +23,12 @@ class Crew:
     """Hands out workers and takes them back.
 
     Args:
-        spawn: starts a process.
+        spawn: starts a process of a profile.
         workers: most that work at once, the disposable ones not counted.
-        spares: idle ones to keep ready beyond those at work.
+        spares: idle ones without folders to keep ready beyond those at work.
     """
 
-    def __init__(self, spawn: Callable[[], WorkerProcess], workers: int, spares: int) -> None:
+    def __init__(self, spawn: Callable[[Profile], WorkerProcess], workers: int, spares: int) -> None:
         self._spawn = spawn
         self._workers = workers
         self._spares = spares
@@ -53,28 +53,39 @@ class Crew:
         """How many are at work."""
         return len(self._busy)
 
-    def take(self, key: int) -> WorkerProcess:
-        """An idle worker, if possible one that holds this program, else a new one.
+    def take(self, key: int, profile: Profile = NO_FOLDERS) -> WorkerProcess:
+        """An idle worker of this profile, if possible one that holds this program, else a new one.
+
+        Where the crew is full, the new one takes the place of the one that has been idle for the longest time.
 
         Raises:
             Unavailable: `worker_start_failed`.
         """
-        while self._idle:
-            index = next((i for i, worker in enumerate(self._idle) if key in worker.loaded), 0)
-            worker = self._idle.pop(index)
+        while (worker := self._pick(key, profile)) is not None:
+            self._idle.remove(worker)
             if worker.alive():
                 return self._employ(worker)
             self.lost(worker)
-        return self._employ(self.hire())
+        for worker in [idle for idle in self._idle if not idle.alive()]:
+            self._idle.remove(worker)
+            self.lost(worker)
+        self.require_hiring()
+        if self._idle and self._size() >= self._workers + self._spares:
+            self.discard(self._idle.pop(0))
+        return self._employ(self.hire(profile))
 
-    def hire(self, spawn: Callable[[], WorkerProcess] | None = None) -> WorkerProcess:
-        """Start a process, an ordinary one unless `spawn` is given.
+    def _pick(self, key: int, profile: Profile) -> WorkerProcess | None:
+        fitting = [worker for worker in self._idle if worker.profile == profile]
+        return next((worker for worker in fitting if key in worker.loaded), fitting[0] if fitting else None)
+
+    def hire(self, profile: Profile = NO_FOLDERS) -> WorkerProcess:
+        """Start a process that may see these folders.
 
         Raises:
             Unavailable: `worker_start_failed`, the last ones did not start either; `shutting_down`.
         """
         self.require_hiring()
-        return (spawn or self._spawn)()
+        return self._spawn(profile)
 
     def require_hiring(self) -> None:
         """Do nothing while processes can be started.
@@ -93,9 +104,9 @@ class Crew:
                 {"retry_after_ms": int(wait * 1000) + 1},
             )
 
-    def employ_extra(self, spawn: Callable[[], WorkerProcess] | None = None) -> WorkerProcess:
+    def employ_extra(self, profile: Profile = NO_FOLDERS) -> WorkerProcess:
         """A new process beyond the crew's size, for one task; give it to `discard` afterwards."""
-        return self._employ(self.hire(spawn))
+        return self._employ(self.hire(profile))
 
     def give_back(self, worker: WorkerProcess) -> None:
         """A worker at rest."""

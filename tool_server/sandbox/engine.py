@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tool_server.errors import CallFailed, InvalidInput
+from tool_server.errors import CallFailed, InvalidInput, ToolServerError
 from tool_server.sandbox.capi import ffi, lib, take_error, text_of
+from tool_server.sandbox.folders import FolderRow, FolderTable
 from tool_server.sandbox.guest_functions import CallContext, GuestFunctions, Signature
 from tool_server.sandbox.outcome import (
     COMPILE_MEMORY,
@@ -47,6 +48,7 @@ class Options:
     memory: int
     """Private memory that a call may take in this process, bytes."""
     imports: Sequence[Signature]
+    folders: Sequence[FolderRow]
 
 
 class Request(NamedTuple):
@@ -89,23 +91,25 @@ class RuntimeLog:
 
 
 class CompiledGuest:
-    """A module compiled under its limits, with its host functions.
+    """A module compiled under its limits, with its host functions and folders.
 
     Raises:
         InvalidInput: `invalid_wasm`.
+        Unavailable: `folder_unavailable`.
     """
 
-    def __init__(self, context: CallContext, wasm: bytes, options: Options) -> None:
+    def __init__(self, context: CallContext, wasm: bytes, options: Options, folders: FolderTable) -> None:
         if not wasm.startswith(WASM_MAGIC):
             # Extism reads anything else as a manifest of its own, in which a "module" grants itself host folders.
             raise InvalidInput("invalid_wasm", "these bytes are not a WebAssembly module")
         self.options = options
+        self._folders = folders
         self._functions = GuestFunctions(context, wasm, options.imports)
         self._pointer = self._compile(wasm)
 
     def _compile(self, wasm: bytes) -> Any:
         options, handles = self.options, self._functions.handles
-        manifest = _manifest(wasm, options)
+        manifest = _manifest(wasm, options, self._folders.allowed_paths(options.folders))
         functions = ffi.new("ExtismFunction*[]", handles)
         error = ffi.new(_ERROR)
         arguments = (manifest, len(manifest), functions, len(handles), options.wasi)
@@ -125,7 +129,9 @@ class CompiledGuest:
 
         Raises:
             CallFailed: it cannot be linked or its start function failed.
+            Unavailable: `folder_unavailable`.
         """
+        self._folders.check(self.options.folders)
         error = ffi.new(_ERROR)
         instance = lib.extism_plugin_new_from_compiled(self._pointer, error)
         if instance == ffi.NULL:
@@ -166,10 +172,11 @@ class Runner:
 
         Raises:
             CallFailed: it cannot be linked or its start function failed.
+            Unavailable: `folder_unavailable`.
         """
         try:
             instance = guest.instantiate()
-        except CallFailed:
+        except ToolServerError:
             self._log.drain()
             raise
         configure(instance, config)
@@ -211,13 +218,14 @@ def _output(instance: Any, limit: int) -> Body:
     return memoryview(ffi.buffer(lib.extism_plugin_output_data(instance), size)) if size else b""
 
 
-def _manifest(wasm: bytes, options: Options) -> bytes:
-    """Extism's manifest. No hosts, no paths: what a guest may reach goes through host functions."""
+def _manifest(wasm: bytes, options: Options, allowed_paths: dict[str, str]) -> bytes:
+    """Extism's manifest. No hosts: what a guest may reach beyond its folders goes through host functions."""
     rest = orjson.dumps(
         {
             "memory": {"max_pages": options.pages, "max_var_bytes": _MAX_VARIABLES, "max_http_response_bytes": 0},
             "timeout_ms": options.timeout_ms,
             "allowed_hosts": [],
+            "allowed_paths": allowed_paths,
         }
     )
     return b'{"wasm":[{"data":"' + base64.b64encode(wasm) + b'"}],' + rest[1:]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tool_server.errors import CallFailed
+from tool_server.errors import ToolServerError
 from tool_server.sandbox.capi import lib, text_of
 from tool_server.sandbox.confinement.limits import MemoryMeter
 from tool_server.sandbox.engine import CompiledGuest, Runner, free_instance
@@ -132,7 +132,7 @@ class Instances:
         try:
             handle = self._runner.instantiate(guest, config)
             lib.extism_plugin_call(handle, _NO_EXPORT, b"", 0)
-        except CallFailed:
+        except ToolServerError:
             return None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

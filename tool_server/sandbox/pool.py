@@ -17,7 +17,7 @@ from tool_server.model.call import Call, GuestOutput, Probe
 from tool_server.model.limits import Limits
 from tool_server.model.protection import ProtectionReport
 from tool_server.model.release import Program
-from tool_server.sandbox.compile_cache import CacheEntry, CompileCache
+from tool_server.sandbox.compile_cache import CompileCache
 from tool_server.sandbox.compiler import Compiler
 from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Gate, shutting_down
@@ -27,7 +27,7 @@ from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
 from tool_server.sandbox.programs import Loading, LoadingTable
 from tool_server.sandbox.protections import ProtectionCheck
 from tool_server.sandbox.session import ArtifactReader, Services, Session
-from tool_server.sandbox.settings import PoolSettings, WorkerSetup
+from tool_server.sandbox.settings import NO_FOLDERS, PoolSettings, Profile, WorkerSetup
 
 _INSPECTIONS = 1
 """Compiling may take gigabytes: one module at a time."""
@@ -67,7 +67,7 @@ class WorkerPool:
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tool-server-"))
             setup = WorkerSetup.prepare(self._settings, Path(folder))
-            self._compiler = Compiler(self._cache, self._services, partial(_spawn_compiler, setup))
+            self._compiler = Compiler(self._cache, self._services)
             crew = Crew(partial(WorkerProcess.spawn, setup), self._settings.workers, self._settings.spares)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(crew.tend)
@@ -125,7 +125,7 @@ class WorkerPool:
         if (report := self._protections.report) is not None:
             return report
         crew = self._open_crew()
-        crew.give_back(await self._ready_worker(crew, 0))
+        crew.give_back(await self._ready_worker(crew, 0, NO_FOLDERS))
         return await self.protections()
 
     @property
@@ -145,7 +145,7 @@ class WorkerPool:
             Unavailable: `worker_start_failed`.
         """
         crew = self._open_crew()
-        worker = await self._ready_worker(crew, 0)
+        worker = await self._ready_worker(crew, 0, NO_FOLDERS)
         crew.give_back(worker)
         crew.grow()
 
@@ -155,7 +155,7 @@ class WorkerPool:
         Raises:
             CallFailed: see its codes.
             InvalidInput: `input_too_large`.
-            Unavailable: `busy`, `shutting_down`, `worker_start_failed`.
+            Unavailable: `busy`, `shutting_down`, `worker_start_failed`, `folder_unavailable`.
         """
         if len(call.input) > call.limits.input_bytes:
             raise InvalidInput(
@@ -200,10 +200,11 @@ class WorkerPool:
             self._inspection_gate.release()
 
     async def _run_admitted(self, call: Call, queue_us: int) -> GuestOutput:
+        profile = frozenset((folder.host, folder.write) for folder in call.folders)
         while True:  # ends: every round uses up a worker that died idle, and a new one is alive
             crew = self._open_crew()
-            loading = self._loadings.get(call.program, call.limits)
-            worker = await self._ready_worker(crew, loading.key)
+            loading = self._loadings.get(call.program, call.limits, call.folders)
+            worker = await self._ready_worker(crew, loading.key, profile)
             session = Session(worker, self._services)
             try:
                 return await session.call(call, loading, queue_us)
@@ -218,9 +219,9 @@ class WorkerPool:
             finally:
                 (crew.give_back if session.finished else crew.discard)(worker)
 
-    async def _ready_worker(self, crew: Crew, key: int) -> WorkerProcess:
+    async def _ready_worker(self, crew: Crew, key: int, profile: Profile) -> WorkerProcess:
         while True:  # ends: after a few failed starts the crew refuses for a while
-            worker = crew.take(key)
+            worker = crew.take(key, profile)
             if worker.ready:
                 return worker
             try:
@@ -238,7 +239,3 @@ class WorkerPool:
         if self._crew is None:
             raise shutting_down()
         return self._crew
-
-
-def _spawn_compiler(setup: WorkerSetup, entry: CacheEntry) -> WorkerProcess:
-    return WorkerProcess.spawn(setup, write_folders=(entry.code,))

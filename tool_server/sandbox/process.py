@@ -11,9 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Self
 
 import anyio
@@ -23,7 +21,7 @@ from tool_server.sandbox.exchange import SharedMemory, make_descriptor
 from tool_server.sandbox.outcome import OUT_OF_MEMORY, without_paths
 from tool_server.sandbox.programs import Loading
 from tool_server.sandbox.protocol import MAX_BODY, Decoder, Frame, FrameType, encode_long
-from tool_server.sandbox.settings import WorkerSetup
+from tool_server.sandbox.settings import NO_FOLDERS, Profile, WorkerSetup
 
 _log = logging.getLogger("tool_server.sandbox")
 
@@ -43,11 +41,20 @@ _OUT_OF_MEMORY = (
 class WorkerProcess:
     """A child process and its socket. Whoever spawns one reaps it.
 
+    What it may touch is settled when it starts, so it serves calls of one profile alone.
+
     The socket is watched by asyncio's own `add_reader` for as long as the process lives: registering a wait for every
     frame costs as much as a short call, and this way the end of an idle worker is seen when it happens.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, exchange: SharedMemory | None) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        channel: socket.socket,
+        exchange: SharedMemory | None,
+        profile: Profile = NO_FOLDERS,
+    ) -> None:
+        self.profile = profile
         self._process = process
         self._socket = channel
         self._exchange = exchange
@@ -75,15 +82,12 @@ class WorkerProcess:
         """Whether it ended before it had read all that it was sent."""
 
     @classmethod
-    def spawn(
-        cls, setup: WorkerSetup, *, read_folders: Sequence[Path] = (), write_folders: Sequence[Path] = ()
-    ) -> Self:
+    def spawn(cls, setup: WorkerSetup, profile: Profile = NO_FOLDERS) -> Self:
         """Start a worker. Must be called from the event loop's own thread: the worker dies with that thread.
 
         Args:
             setup: how every worker of the pool is started.
-            read_folders: what it may read beside the compile cache; they must exist.
-            write_folders: what it may read and write.
+            profile: the folders that it may see, beside the compile cache.
 
         Raises:
             Unavailable: `worker_start_failed`.
@@ -96,7 +100,7 @@ class WorkerProcess:
                 shared = make_descriptor()
                 if shared is not None:
                     finally_.callback(os.close, shared)
-                argument = setup.argument(theirs.fileno(), shared, os.getpid(), read_folders, write_folders)
+                argument = setup.argument(theirs.fileno(), shared, os.getpid(), profile)
                 process = _start(setup, argument, theirs.fileno(), shared)
             except OSError as error:
                 raise Unavailable(
@@ -106,7 +110,7 @@ class WorkerProcess:
             ours.setblocking(False)
             if process.stderr is not None:
                 os.set_blocking(process.stderr.fileno(), False)
-            return cls(process, ours, None if shared is None else SharedMemory(shared, copying=True))
+            return cls(process, ours, None if shared is None else SharedMemory(shared, copying=True), profile)
 
     @property
     def pid(self) -> int:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+from tool_server.model.folder_permission import Folder
 from tool_server.model.limits import WASM_PAGE, Limits
 from tool_server.model.release import Program
 from tool_server.sandbox.compile_cache import CacheEntry, CompileCache
@@ -15,11 +16,12 @@ _REMEMBERED = 4_096
 
 @dataclass(slots=True, eq=False)
 class Loading:
-    """A program under certain limits."""
+    """A program under certain limits, with the folders it may use."""
 
     key: int
     program: Program
     limits: Limits
+    folders: tuple[Folder, ...]
     cached: CacheEntry
     """Where its compiled code is."""
     prepare: bool = True
@@ -35,6 +37,7 @@ class Loading:
             "timeout_ms": limits.timeout_ms,
             "fuel": limits.fuel,
             "imports": [[i.module, i.name, i.params, i.results] for i in self.program.imports],
+            "folders": [[folder.host, folder.guest, folder.write] for folder in self.folders],
             "instantiate": instantiate,
             "cache": str(self.cached.settings),
             # Extism makes a second instance while the first is still there (256 MiB of initial memory took 512);
@@ -46,8 +49,8 @@ class Loading:
 class LoadingTable:
     """Gives equal loadings equal keys; keys are never used again.
 
-    What is compiled depends on the module, memory, time and fuel. Permissions are no part of it: they are decided in
-    the server at each host call, so one compiled plugin serves callers with different grants.
+    What is compiled depends on the module, memory, time, fuel and folders. Other permissions are no part of it: they
+    are decided in the server at each host call, so one compiled plugin serves callers with different grants.
 
     Args:
         cache: where compiled code is kept.
@@ -58,18 +61,17 @@ class LoadingTable:
         self._loadings: OrderedDict[tuple[object, ...], Loading] = OrderedDict()
         self._next = 0
 
-    def get(self, program: Program, limits: Limits) -> Loading:
-        """The loading of a program under these limits."""
+    def get(self, program: Program, limits: Limits, folders: tuple[Folder, ...] = ()) -> Loading:
+        """The loading of a program under these limits and with these folders."""
         key = (
             *(program.digest, program.wasi, limits.memory_bytes, limits.timeout_ms, limits.fuel),
-            *(limits.input_bytes, limits.output_bytes),
+            *(limits.input_bytes, limits.output_bytes, folders),
         )
         loading = self._loadings.get(key)
         if loading is None:
             self._next += 1
-            loading = self._loadings[key] = Loading(
-                self._next, program, limits, self._cache.entry(program.digest, with_fuel=limits.fuel is not None)
-            )
+            cached = self._cache.entry(program.digest, with_fuel=limits.fuel is not None)
+            loading = self._loadings[key] = Loading(self._next, program, limits, folders, cached)
             if len(self._loadings) > _REMEMBERED:
                 self._loadings.popitem(last=False)
         return loading

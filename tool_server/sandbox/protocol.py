@@ -43,7 +43,8 @@ class FrameType(IntEnum):
     READY = 1
     """worker: `{protections: {name: [in force, detail]}}`; started and confined."""
     LOAD = 2
-    """server: `{key, wasi, pages, timeout_ms, fuel, imports, instantiate, cache, memory}` + the module."""
+    """server: `{key, wasi, pages, timeout_ms, fuel, imports, folders, instantiate, cache, memory}` + the
+    module."""
     LOADED = 3
     """worker: `{us}`."""
     CALL = 4

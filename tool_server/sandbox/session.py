@@ -9,8 +9,9 @@ from typing import Any
 
 import anyio
 
-from tool_server.errors import CallFailed, InvalidInput, ToolServerError
+from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
 from tool_server.model.call import Call, GuestOutput, Timings
+from tool_server.sandbox.folders import FOLDER_UNAVAILABLE
 from tool_server.sandbox.guest_log import forward_log
 from tool_server.sandbox.host_calls import HostCall, HostFunctions
 from tool_server.sandbox.process import WORKER_LOST, NotSentError, WorkerProcess, worker_lost
@@ -112,6 +113,7 @@ class Session:
 
         Raises:
             CallFailed: see its codes.
+            Unavailable: `folder_unavailable`; the worker is of no use any more.
             ToolServerError: what the artifact reader raises.
         """
         worker, milliseconds = self._worker, call.limits.timeout_ms
@@ -137,6 +139,7 @@ class Session:
             if frame.type is FrameType.RESULT:
                 return self._output(call, frame, Timings(queue_us, load_us))
             if frame.type is FrameType.ERROR:
+                _refuse_folders(frame.header)
                 self._rest()
                 raise _call_failed(frame.header, milliseconds)
             if frame.type is FrameType.LOG:
@@ -204,6 +207,7 @@ class Session:
 
     def _expect_loaded(self, frame: Frame, loading: Loading) -> None:
         if frame.type is FrameType.ERROR:
+            _refuse_folders(frame.header)
             self._rest()
             code = "compile_limit" if frame.header.get("code") == "compile_limit" else "invalid_wasm"
             raise InvalidInput(code, _text(frame.header, "message"))
@@ -242,6 +246,12 @@ def _call_failed(header: dict[str, Any], timeout_ms: int) -> CallFailed:
 
 def _timeout(milliseconds: int) -> CallFailed:
     return CallFailed("timeout", f"the plugin did not finish within {milliseconds} ms")
+
+
+def _refuse_folders(header: dict[str, Any]) -> None:
+    # A worker is given its folders when it starts: only a new one can have those that are there now.
+    if header.get("code") == FOLDER_UNAVAILABLE:
+        raise Unavailable(FOLDER_UNAVAILABLE, _text(header, "message"), {"retry_after_ms": 1_000})
 
 
 def _text(header: dict[str, Any], name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,6 +15,12 @@ from tool_server.model.protection import Protection
 
 _ENGINE_MEMORY = 640 * 2**20
 """Bytes that interpreter, engine, instances made ready, input and output may take beside the guest."""
+
+
+Profile = frozenset[tuple[str, bool]]
+"""What a worker is started for: host folders, absolute, each with whether it may be written to."""
+
+NO_FOLDERS: Profile = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +120,7 @@ class WorkerSetup:
             protections=settings.protections,
         )
 
-    def argument(
-        self, channel: int, shared: int | None, parent: int, read_folders: Sequence[Path], write_folders: Sequence[Path]
-    ) -> str:
+    def argument(self, channel: int, shared: int | None, parent: int, profile: Profile) -> str:
         """The worker's one argument, as JSON: see `worker.main`."""
         return json.dumps(
             {
@@ -128,8 +131,11 @@ class WorkerSetup:
                 "compile_memory": self.compile_memory,
                 "loaded": self.loaded,
                 "protections": self.protections,
-                "read_folders": [str(folder.absolute()) for folder in (self.compile_cache, *read_folders)],
-                "write_folders": [str(folder.absolute()) for folder in write_folders],
+                "read_folders": [
+                    str(self.compile_cache.absolute()),
+                    *sorted(folder for folder, write in profile if not write),
+                ],
+                "write_folders": sorted(folder for folder, write in profile if write),
             }
         )
 

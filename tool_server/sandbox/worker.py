@@ -25,6 +25,7 @@ from tool_server.sandbox.confinement import close_descriptors, confine
 from tool_server.sandbox.confinement.limits import MemoryMeter, set_memory
 from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Request, Runner, free_instance
 from tool_server.sandbox.exchange import SharedMemory
+from tool_server.sandbox.folders import FolderTable
 from tool_server.sandbox.guest_functions import CallContext
 from tool_server.sandbox.instances import Instance, Instances
 from tool_server.sandbox.protocol import MAX_MODULE, Body, Decoder, Frame, FrameType, encode_long
@@ -92,6 +93,7 @@ class Worker:
         self._runner = Runner(self._context)
         self._instances = Instances(self._context, self._runner, meter)
         self._loaded = loaded
+        self._folders = FolderTable()
         self._guests: OrderedDict[int, CompiledGuest] = OrderedDict()
         self._memory = 0
 
@@ -120,7 +122,7 @@ class Worker:
         self._context.begin({})
         os.environ["EXTISM_CACHE_CONFIG"] = header["cache"]  # the engine looks there whenever it compiles
         try:
-            guest = CompiledGuest(self._context, bytes(frame.body), options)
+            guest = CompiledGuest(self._context, bytes(frame.body), options, self._folders)
         except ToolServerError as failure:
             self._send_failure(failure)
             return False

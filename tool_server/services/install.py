@@ -35,18 +35,18 @@ class InstallService:
     ) -> Installed:
         """Pin `plugin` to the newest version that the range `requested` takes (empty: the newest release).
 
-        A yanked version is taken only when the range names it exactly. `granted` replaces the stored grant.
+        A yanked version is taken only when the range names it exactly. `granted` replaces the stored grants.
 
         Raises:
             Denied: `missing_scope`.
-            InvalidInput: `invalid_name` or `invalid_range`.
+            InvalidInput: `invalid_name` or `invalid_range`; `invalid_permission` or `too_many_permissions`.
             NotFound: `unknown_plugin`, or `no_matching_version` with the versions there are.
         """
         caller.require(Scope.ADMIN)
         check_plugin_name(plugin)
         check_range(requested)
         version = _resolve(plugin, requested, await self._plugins.list_versions(plugin))
-        return await self._pin(plugin, version, requested, granted)
+        return await self._pin(plugin, version, requested, None if granted is None else granted.normalised())
 
     async def update(self, plugin: str, caller: Caller) -> Installed:
         """Resolve the range of an installation again and move its pin to the newest version in it.

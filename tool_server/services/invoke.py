@@ -18,6 +18,7 @@ from tool_server.interfaces import Clock, Sandbox
 from tool_server.model.call import Call, CallRecord, GuestOutput, Outcome, Timings, ToolResult
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
+from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.json_value import JsonObject, canonical_json, sha256_hex
 
 
@@ -39,6 +40,7 @@ class InvokeService:
     Args:
         find: the catalogue's look-up by MCP name.
         environment: values that a plugin may read through `config_get`, where its effective permission names them.
+        roots: the host folders that plugins may be granted.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class InvokeService:
         recorder: Recorder,
         clock: Clock,
         environment: Mapping[str, str],
+        roots: FolderRoots,
     ) -> None:
         self._find = find
         self._sandbox = sandbox
         self._recorder = recorder
         self._clock = clock
         self._environment = environment
+        self._roots = roots
         # Compiled at a tool's first call, and gone with the catalogue entry.
         self._arguments: WeakKeyDictionary[CatalogEntry, ArgumentsValidator] = WeakKeyDictionary()
         self._outputs: WeakKeyDictionary[CatalogEntry, OutputValidator] = WeakKeyDictionary()
@@ -106,6 +110,8 @@ class InvokeService:
                 export=definition.binding.export,
                 input=encode_input(definition.binding, definition.name, complete, call_id=running.id),
                 config={key: self._environment[key] for key in permitted if key in self._environment},
+                # Without WASI a guest has no way to open a file.
+                folders=self._roots.folders(entry.permissions.folder_permissions) if entry.program.wasi else (),
             )
         )
         running.output = output

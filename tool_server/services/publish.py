@@ -142,10 +142,20 @@ async def examine(
         abi=derived.abi,
         tools=derived.tools,
         quarantined=derived.quarantined,
-        findings=(*findings, *derived.findings),
+        findings=(*findings, *_idle_permissions(manifest, program), *derived.findings),
         publisher=publisher,
         published_at=clock.now(),
     )
+
+
+def _idle_permissions(manifest: Manifest, program: Program) -> tuple[Finding, ...]:
+    if not manifest.permissions.filesystem or program.wasi:
+        return ()
+    message = (
+        "the module does not import WASI, so its filesystem permissions have no effect: build it for WASI "
+        "(wasm32-wasi), or remove them"
+    )
+    return (Finding(severity=Severity.NOTE, rule="files-without-wasi", message=message, path="$.permissions"),)
 
 
 def _manifest_digest(manifest: Manifest) -> str:

@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tool_server.sandbox.confinement.capabilities import forbid_new_privileges
 from tool_server.sandbox.confinement.libc import LibC, NotOfferedError
@@ -64,7 +65,9 @@ def restrict(libc: LibC, read_folders: Sequence[str], write_folders: Sequence[st
     try:
         for folders, rights in ((read_folders, _READ), (write_folders, _WRITE)):
             for folder in folders:
-                _allow(libc, descriptor, folder, rights & handled)
+                # One that is gone gives no right; who then wants to use it says so better than a worker without start.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    _allow(libc, descriptor, folder, rights & handled)
         forbid_new_privileges(libc)
         libc.system_call(_RESTRICT_SELF, descriptor, 0)
     finally:

@@ -8,10 +8,7 @@ from pydantic import ValidationError
 from tool_server.errors import Denied, InvalidInput
 from tool_server.model.caller import ANONYMOUS, LOCAL, Caller, Scope
 from tool_server.model.limits import Limits, parse_duration_ms, parse_size
-from tool_server.model.permission import Permissions
 
-hosts = st.lists(st.sampled_from(["a.example", "*.b.example", "c.example"]), unique=True).map(tuple)
-permissions = st.builds(Permissions, network=hosts, secrets=hosts, environment=hosts)
 limit_values = st.builds(
     Limits,
     memory_bytes=st.integers(65_536, 2**32),
@@ -59,21 +56,6 @@ def test_capped_limits_never_exceed_either_side(wanted: Limits, ceiling: Limits)
     for field in ("memory_bytes", "timeout_ms", "input_bytes", "output_bytes"):
         assert getattr(capped, field) == min(getattr(wanted, field), getattr(ceiling, field))
     assert capped.fuel == min((fuel for fuel in (wanted.fuel, ceiling.fuel) if fuel is not None), default=None)
-
-
-@given(permissions, permissions)
-def test_effective_permission_holds_only_what_is_requested_and_granted(
-    requested: Permissions, granted: Permissions
-) -> None:
-    effective = requested.intersect(granted)
-    for field in Permissions.model_fields:
-        assert set(getattr(effective, field)) == set(getattr(requested, field)) & set(getattr(granted, field))
-
-
-@given(permissions)
-def test_intersecting_with_itself_changes_nothing_and_with_nothing_leaves_nothing(value: Permissions) -> None:
-    assert value.intersect(value) == value
-    assert value.intersect(Permissions()).empty
 
 
 @pytest.mark.parametrize(
