@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from tool_server.bootstrap import Services, SystemClock, build, http_application, open_pool, publish_limits
+from tool_server.bootstrap import (
+    Services,
+    SystemClock,
+    build,
+    http_application,
+    open_host_functions,
+    open_pool,
+    publish_limits,
+)
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
@@ -149,11 +157,16 @@ async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tu
     async def read(digest: str) -> bytes:
         return source.wasm
 
-    pool = await stack.enter_async_context(open_pool(settings, read))
+    host_functions = await stack.enter_async_context(open_host_functions(settings, _no_secrets))
+    pool = await stack.enter_async_context(open_pool(settings, read, host_functions))
     release = await examine(
         source.manifest, source.wasm, pool, publish_limits(settings), SystemClock(), LOCAL.name, source.findings
     )
     return release, pool
+
+
+async def _no_secrets(name: str) -> None:
+    """A plugin run from its files has no data folder, and so no secrets."""
 
 
 class _Unrecorded:

@@ -16,6 +16,7 @@ _COMMANDS = {
     "tools": ("tool_server.cli.operate_tools", "tools", "List the tools this server offers."),
     "call": ("tool_server.cli.operate_tools", "call", "Call one tool."),
     "token": ("tool_server.cli.operate_tokens", "token", "Make, list and revoke bearer tokens."),
+    "secret": ("tool_server.cli.operate_secrets", "secret", "Set, list and remove secrets of plugins' requests."),
     "doctor": ("tool_server.cli.operate_doctor", "doctor", "Show the settings in force and check the installation."),
     "db": ("tool_server.cli.operate_database", "database", "Upgrade and check the database."),
 }

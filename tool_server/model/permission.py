@@ -32,7 +32,24 @@ class Permissions(BaseModel):
             }
         )
 
+    def allows_request(self, method: str, host: str, port: int, scheme: str) -> bool:
+        """Whether a pattern of `network` (`HOST`, `*.example.com`, `HOST:PORT`, `GET,HEAD HOST`) allows a request.
+
+        A pattern without a port means the scheme's own.
+        """
+        return any(_allows_request(pattern, method, host, port, scheme) for pattern in self.network)
+
     @property
     def empty(self) -> bool:
         """Whether nothing at all is allowed."""
         return not any(getattr(self, field) for field in Permissions.model_fields)
+
+
+def _allows_request(pattern: str, method: str, host: str, port: int, scheme: str) -> bool:
+    methods, _, place = pattern.strip().rpartition(" ")
+    if methods and method not in methods.split(","):
+        return False
+    name, colon, number = place.partition(":")
+    if str(port) != (number if colon else {"http": "80", "https": "443"}.get(scheme)):
+        return False
+    return name in ("*", host) or (name.startswith("*.") and host.endswith(name[1:]))
