@@ -24,9 +24,14 @@ EXPORT(fetch) {
   return done();
 }
 
-/* What "say" holds, as the result, as an error, and as a line of the log. */
-EXPORT(tell) { read_input(); const u8 *p = value_of("say"); if (p) add_string_of(p); log_error(put(out, out_size));
-  return done(); }
+/* Fetches, then says what "say" holds: in the log, and as the result or, with "fail", as the error. */
+EXPORT(fetch_and_tell) {
+  read_input(); http_request(put(in, in_size), 0);
+  const u8 *p = value_of("say"); if (p) add_string_of(p);
+  u64 said = put(out, out_size); log_error(said);
+  if (value_of("fail")) { error_set(said); return 1; }
+  return done();
+}
 """
 
 

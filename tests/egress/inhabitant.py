@@ -133,6 +133,10 @@ class Inhabitant:
         """As `tool-server secret set`."""
         await self.services.secrets.set_secret(name, value, tuple(hosts or ()), LOCAL, plain_http=plain_http)
 
+    async def remove_secret(self, name: str) -> None:
+        """As `tool-server secret remove`."""
+        await self.services.secrets.remove(name, LOCAL)
+
     async def look(self) -> Json:
         """How the web is."""
         return {"holding": self.web.holding, "open": self.web.open_connections, "log": self.log.lines}

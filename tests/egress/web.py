@@ -8,6 +8,7 @@ import json
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -71,7 +72,7 @@ class Web:
         self._connections += 1
         self.open_connections += 1
         number = self._connections
-        address, port = stream.extra(SocketAttribute.local_address)[:2]
+        address, port = stream.extra(SocketAttribute.local_address)[:2]  # noqa: S610 - not Django's
         try:
             buffer = bytearray()
             while (request := await _read(stream, buffer, f"{address}:{port}", number)) is not None:
@@ -105,7 +106,9 @@ class Web:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(released)
-            await stream.receive()
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
+                await stream.receive()
+            tasks.cancel_scope.cancel()
 
 
 async def _read(stream: ByteStream, buffer: bytearray, server: str, connection: int) -> Request | None:

@@ -101,8 +101,6 @@ class Exchanger:
         return answer
 
     async def _read(self, response: httpcore.Response, host: str, attempt: Attempt) -> Answer:
-        if response.status < 200:
-            raise Unavailable("bad_response", f"{host} answers with the status {response.status}")
         headers = [(name.lower(), value) for name, value in response.headers]
         if sum(len(name) + len(value) for name, value in headers) > self._bounds.headers:
             raise Unavailable(

@@ -65,6 +65,14 @@ class Redactor:
 def spellings_of(value: str) -> frozenset[bytes]:
     """The bytes by which a value is looked for."""
     raw = value.encode("utf-8", "surrogatepass")
+    # A server that reads a header as Latin-1, as HTTP once said, quotes other characters.
+    misread = raw.decode("latin-1")
+    return (
+        _spellings(value, raw) if misread == value else _spellings(value, raw) | _spellings(misread, misread.encode())
+    )
+
+
+def _spellings(value: str, raw: bytes) -> frozenset[bytes]:
     encoded = {*_percent_encoded(raw), *_escaped(value), *_hexadecimal(raw), *_base64(raw)}
     return frozenset({raw, *(spelling for spelling in encoded if len(spelling) >= MIN_ENCODED)})
 
