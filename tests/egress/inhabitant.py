@@ -7,10 +7,13 @@ line on stdout each.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,7 +56,9 @@ HOSTS: tuple[tuple[str, str], ...] = (
     # An address where nobody is, and one that answers.
     (UNREACHABLE, "spare.example.com"),
     (PUBLIC, "spare.example.com"),
+    (PUBLIC, "flip.example.com"),
 )
+FLIPPING = (b"93.184.216.34 flip.example.com", b"10.9.8.7      flip.example.com")
 SETTINGS: Json = {
     "timeout": "2s",
     "redirects": 3,
@@ -93,6 +98,7 @@ class Inhabitant:
     services: Services
     web: Web
     log: _Lines
+    flipping: threading.Event = field(default_factory=threading.Event)
     running: dict[str, anyio.CancelScope] = field(default_factory=dict[str, anyio.CancelScope])
 
     async def install(self, name: str, permissions: Json, granted: Json | None = None, **fields: Any) -> None:
@@ -146,12 +152,50 @@ class Inhabitant:
         held, self.web.release = self.web.release, anyio.Event()
         held.set()
 
-    async def run(self, *argv: str) -> Json:
-        """Run a program in here."""
+    async def measure(self) -> Json:
+        """How much the process uses."""
+        return await anyio.to_thread.run_sync(_measure)
+
+    async def flip(self) -> None:
+        """Let `flip.example.com` change its address all the time, from a public one to a private one and back."""
+        self.flipping.clear()
+        threading.Thread(target=_flip, args=(self.flipping,), daemon=True).start()
+
+    async def stop_flipping(self) -> None:
+        """Leave it where it is."""
+        self.flipping.set()
+
+    async def run(self, *argv: str, stdin: str = "") -> Json:
+        """Run a program in here, on the same data folder."""
+        config = self.services.config
+        environment = {
+            **os.environ,
+            "TOOL_SERVER_DATA": str(config.data_dir),
+            "TOOL_SERVER_EGRESS__CA_FILE": str(config.egress.ca_file),
+        }
         done = await anyio.to_thread.run_sync(
-            lambda: subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+            lambda: subprocess.run(
+                argv, input=stdin, capture_output=True, text=True, timeout=60, check=False, env=environment
+            )
         )
         return {"code": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
+
+
+def _measure() -> Json:
+    """Of this process: resident bytes now and at most, and open descriptors."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    sizes = {name: 1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM")}
+    return {"now": sizes["VmRSS"], "peak": sizes["VmHWM"], "descriptors": len(list(Path("/proc/self/fd").iterdir()))}
+
+
+def _flip(stop: threading.Event) -> None:
+    # In place, by lines of one length, so that whoever reads the file meanwhile finds every other name.
+    place = Path("/etc/hosts").read_bytes().index(FLIPPING[0])
+    with open("/etc/hosts", "r+b", buffering=0) as file:
+        for line in itertools.cycle(FLIPPING):
+            if stop.is_set():
+                return
+            os.pwrite(file.fileno(), line, place)
 
 
 async def serve(inhabitant: Inhabitant) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.egress.place import Answer, Place
 
+pytestmark = pytest.mark.slow
+
 HOST = "api.example.com"
 SITE = f"http://{HOST}"
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.egress.place import Place
 
+pytestmark = pytest.mark.slow
+
 HOST, OTHER, SECOND = "api.example.com", "other.example.com", "second.example.net"
 
 

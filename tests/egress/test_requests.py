@@ -6,6 +6,8 @@ import pytest
 
 from tests.egress.place import Place
 
+pytestmark = pytest.mark.slow
+
 SITE = "http://api.example.com"
 HOST = "api.example.com"
 

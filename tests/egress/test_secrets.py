@@ -9,6 +9,8 @@ import pytest
 
 from tests.egress.place import Answer, Place
 
+pytestmark = pytest.mark.slow
+
 HOST, OTHER = "api.example.com", "other.example.com"
 SITE = f"https://{HOST}"
 VALUE = 'p/ss w+rd"<ü>&\\1234567890'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 import ssl
@@ -173,11 +174,12 @@ async def leaving(stream: ByteStream, request: Request) -> None:
     await send(stream, b"", "302 Go", Location=f"{request.query['to']}?taken={key}")
 
 
-async def compressed(stream: ByteStream, request: Request) -> None:
-    """`?how=`: good and bad compression."""
+@functools.cache
+def compressed_bodies() -> dict[str, tuple[str, bytes]]:
+    """Content-Encoding and body by name; two of them are bombs of 200 and 50 MB."""
     text = b"well compressed " * 100
-    raw = zlib.compressobj(wbits=-15)
-    bodies: dict[str, tuple[str, bytes]] = {
+    raw, bomb = zlib.compressobj(wbits=-15), zlib.compressobj(wbits=31)
+    return {
         "gzip": ("gzip", gzip.compress(text)),
         "members": ("gzip", gzip.compress(text[:800]) + gzip.compress(text[800:])),
         "deflate": ("deflate", zlib.compress(text)),
@@ -187,10 +189,14 @@ async def compressed(stream: ByteStream, request: Request) -> None:
         "damaged": ("gzip", b"this is not gzip at all"),
         "unknown": ("br", text),
         "twice": ("gzip, gzip", gzip.compress(gzip.compress(text))),
-        "bomb": ("gzip", gzip.compress(bytes(200 * MEGABYTE))),
+        "bomb": ("gzip", b"".join([*(bomb.compress(bytes(MEGABYTE)) for _ in range(200)), bomb.flush()])),
         "bombs": ("gzip", gzip.compress(bytes(MEGABYTE // 2)) * 100),
     }
-    encoding, body = bodies[request.query["how"]]
+
+
+async def compressed(stream: ByteStream, request: Request) -> None:
+    """`?how=`: good and bad compression."""
+    encoding, body = compressed_bodies()[request.query["how"]]
     await send(stream, body, Content_Encoding=encoding)
 
 

@@ -15,8 +15,12 @@ SECRET_NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"  # noqa: S105 - a name, n
 MAX_SECRET_BYTES = 65_536
 MAX_SECRET_HOSTS = 32
 
+_LABEL = "[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}"
+SECRET_HOST_PATTERN = rf"(\*\.)?({_LABEL}\.){{0,30}}{_LABEL}(:[1-9][0-9]{{0,4}})?"  # noqa: S105 - no password either
+MAX_HOST = 260
+
 _NAME = re.compile(SECRET_NAME_PATTERN)
-_HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_](?:[a-z0-9_-]{0,62})(?::[1-9][0-9]{0,4})?")
+_HOST = re.compile(SECRET_HOST_PATTERN)
 
 
 class SecretRecord(BaseModel):
@@ -66,7 +70,7 @@ def check_secret_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
         raise InvalidInput("too_many_hosts", f"a secret is bound to at most {MAX_SECRET_HOSTS} hosts")
     lowered = tuple(dict.fromkeys(host.lower() for host in hosts))
     for host in lowered:
-        if len(host) > 260 or not _HOST.fullmatch(host):
+        if len(host) > MAX_HOST or not _HOST.fullmatch(host):
             raise InvalidInput(
                 "invalid_host",
                 f"{host[:80]!r} is no host that a secret can be bound to: write 'api.example.com', '*.example.com' or "
