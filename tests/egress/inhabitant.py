@@ -1,6 +1,6 @@
 """The whole product in a network of its own: run by `tests.egress.place`, inside of new namespaces.
 
-`python -m tests.egress.inhabitant FOLDER`: gives `lo` public-looking addresses, and names to them by a hosts file over
+`python -m tests.egress.inhabitant FOLDER SETTINGS` (of `egress`, as JSON): gives `lo` public-looking addresses, and names to them by a hosts file over
 /etc/hosts; serves web sites there; builds the product; then answers commands, one JSON object a line on stdin, with one
 line on stdout each.
 """
@@ -24,7 +24,7 @@ import anyio.to_thread
 
 from tests.egress.certificates import Authority
 from tests.egress.guest import fetching_guest
-from tests.egress.web import Web
+from tests.egress.web import Web, compressed_bodies
 from tool_server.bootstrap import Services, build
 from tool_server.config import Config
 from tool_server.errors import ToolServerError
@@ -60,7 +60,7 @@ HOSTS: tuple[tuple[str, str], ...] = (
 )
 FLIPPING = (b"93.184.216.34 flip.example.com", b"10.9.8.7      flip.example.com")
 SETTINGS: Json = {
-    "timeout": "2s",
+    "timeout": "30s",
     "redirects": 3,
     "request_bytes": "64KiB",
     "response_bytes": "1MiB",
@@ -106,7 +106,7 @@ class Inhabitant:
         tools = {
             tool: {"description": "Fetches.", "input": {"type": "object"}} for tool in fields.pop("tools", ["fetch"])
         }
-        document = {"name": name, "version": "1.0.0", "tools": tools, "permissions": permissions, **fields}
+        document: Json = {"name": name, "version": "1.0.0", "tools": tools, "permissions": permissions, **fields}
         manifest, findings = parse_manifest(document)
         await self.services.publish.publish(manifest, fetching_guest(), LOCAL, findings)
         grant = Permissions.model_validate(permissions if granted is None else granted)
@@ -216,8 +216,9 @@ async def serve(inhabitant: Inhabitant) -> None:
             tasks.start_soon(answer, json.loads(line))
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, settings: Json) -> None:
     """Live until stdin ends."""
+    compressed_bodies()  # made before anybody waits for them
     authority, stranger = Authority(folder), Authority(folder / "stranger")
     async with anyio.create_task_group() as tasks:
         web = Web(tasks)
@@ -237,7 +238,7 @@ async def main(folder: Path) -> None:
                 "data_dir": folder / "data",
                 "workers": 4,
                 "spare_workers": 0,
-                "egress": {**SETTINGS, "ca_file": authority.file},
+                "egress": {**SETTINGS, **settings, "ca_file": authority.file},
             }
         )
         async with build(config, environment={}) as services:
@@ -249,4 +250,4 @@ if __name__ == "__main__":
     home = Path(sys.argv[1])
     (home / "stranger").mkdir()
     furnish(home)
-    anyio.run(main, home)
+    anyio.run(main, home, json.loads(sys.argv[2]))

@@ -165,8 +165,8 @@ class Place:
 
 
 @contextmanager
-def inhabited(folder: Path) -> Generator[Place]:
-    """The product in new namespaces; skips loudly where there are none to be had, and fails under REQUIRE_ALL=1."""
+def inhabited(folder: Path, **settings: object) -> Generator[Place]:
+    """The product in new namespaces, with these settings of `egress`; skips loudly where there are none to be had, and fails under REQUIRE_ALL=1."""
     command = unshare_command()
     if command is None:
         reason = "this system gives no network and mount namespaces (unshare, ip): egress is not tested end to end"
@@ -177,7 +177,7 @@ def inhabited(folder: Path) -> Generator[Place]:
     with (
         errors.open("w") as stderr,
         subprocess.Popen(
-            (*command, sys.executable, "-m", "tests.egress.inhabitant", str(folder)),
+            (*command, sys.executable, "-m", "tests.egress.inhabitant", str(folder), json.dumps(settings)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

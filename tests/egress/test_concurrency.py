@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
-from tests.egress.place import Answer, Place
+from tests.egress.place import Answer, Place, inhabited
 
 pytestmark = pytest.mark.slow
 
@@ -76,10 +78,27 @@ def test_hanging_up_closes_the_connection(place: Place) -> None:
 
 def test_the_call_s_own_deadline_ends_a_request(place: Place) -> None:
     plugin = place.plugin(HOST, limits={"timeout": "500ms"})
-    assert place.fetch(plugin, SITE).status == 200
     answer = place.fetch(plugin, f"{SITE}/hold")
     assert (answer.raw["error"], answer.outcomes) == ("timeout", ["cancelled"])
     place.until(lambda web: web["holding"] == 0)
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Generator[Place]:
+    """A server that gives sites no time."""
+    with inhabited(tmp_path_factory.mktemp("hasty"), timeout="300ms") as ready:
+        yield ready
+
+
+@pytest.mark.parametrize("path", ["/silent", "/slow", "/hold"])
+def test_a_site_that_does_not_answer_in_time_is_left(hasty: Place, path: str) -> None:
+    plugin = hasty.plugin(HOST)
+    calls = [hasty.begin("call", f"{plugin}_fetch", {"url": f"{SITE}{path}"}) for _ in range(6)]
+    for call in calls:
+        answer = Answer(call.result(60))
+        assert f"{HOST} did not answer within 300 ms" in answer.message
+        assert answer.outcomes == ["request_timeout"]
+    hasty.until(lambda web: web["open"] == 0)
 
 
 @pytest.mark.parametrize("tls", [False, True])

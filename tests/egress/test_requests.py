@@ -73,8 +73,6 @@ def test_compressed_bodies_are_decompressed(place: Place, how: str) -> None:
         ("/endless", "response_too_large", "1048576 bytes"),
         ("/headers?bytes=20000", "response_too_large", "egress.header_bytes"),
         ("/headers?bytes=1000000", "bad_response", "HTTP/1.1"),
-        ("/silent", "request_timeout", "2000 ms"),
-        ("/slow", "request_timeout", "2000 ms"),
         ("/gone", "connection_lost", "closed the connection"),
         ("/raw?text=nonsense%0D%0A%0D%0A", "bad_response", "HTTP/1.1"),
         ("/raw?text=HTTP/1.1 200 OK%0D%0AContent-Length: 9%0D%0A%0D%0Ashort", "connection_lost", "before its answer"),
@@ -222,14 +220,14 @@ def test_a_permission_that_was_not_granted_is_none(place: Place) -> None:
         ("internal.example.com", "10.9.8.7"),
         ("metadata.example.com", "169.254.169.254"),
         ("loopback.example.com", "127.0.0.1"),
-        ("mapped.example.com", "10.9.8.7"),
+        ("mapped.example.com", "::ffff:a09:807"),
         ("mixed.example.com", "10.9.8.7"),
         ("mixed2.example.com", "10.9.8.7"),
         ("localhost", "127.0.0.1"),
         ("127.0.0.1", "127.0.0.1"),
         ("169.254.169.254", "169.254.169.254"),
         ("[::1]", "::1"),
-        ("[::ffff:10.9.8.7]", "10.9.8.7"),
+        ("[::ffff:10.9.8.7]", "::ffff:a09:807"),
         ("[64:ff9b::10.9.8.7]", "64:ff9b::a09:807"),
     ],
 )
@@ -237,7 +235,7 @@ def test_a_name_that_leads_inside_is_refused_whatever_else_it_leads_to(place: Pl
     answer = place.get(f"http://{host}/", "*")
     assert answer.outcomes == ["address_refused"]
     assert "public Internet" in answer.message
-    assert f"is at {address}" in answer.message or f"is at ::ffff:{address}" in answer.message
+    assert f"is at {address}" in answer.message
     assert answer.seen == []
 
 

@@ -14,42 +14,30 @@ from hypothesis import strategies as st
 from tool_server.egress.target import Target, parse_target
 from tool_server.errors import InvalidInput
 
-PIECES = [
-    "http",
-    "https",
-    "://",
-    "/",
-    "//",
-    "\\",
-    "@",
-    ":",
-    "?",
-    "#",
-    "[",
-    "]",
-    "::1",
-    "%",
-    "%2f",
-    ".",
-    "..",
-    "a.b",
-    "0x7f",
-]
-PIECES += [
-    "127.1",
-    "0177.0.0.1",
-    "1.2.3.4",
-    "80",
-    "99999",
-    "${secret:A}",
-    " ",
-    "\t",
-    "\r\n",
-    "\0",
-    "\u3002",
-    "\u00e9",
-    "_",
-]
+PIECES = (
+    *(
+        "http",
+        "https",
+        "://",
+        "/",
+        "//",
+        "\\",
+        "@",
+        ":",
+        "?",
+        "#",
+        "[",
+        "]",
+        "::1",
+        "%",
+        "%2f",
+        ".",
+        "..",
+        "a.b",
+        "0x7f",
+    ),
+    *("127.1", "0177.0.0.1", "1.2.3.4", "80", "99999", "${secret:A}", " ", "\t", "\r\n", "\0", "\u3002", "\u00e9", "_"),
+)
 
 
 def is_an_address_to_the_c_library(host: str) -> bool:

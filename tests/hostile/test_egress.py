@@ -76,14 +76,6 @@ def test_a_plugin_with_every_host_cannot_send_a_secret_to_its_author(place: Plac
     assert (answer.outcomes, answer.seen) == (["secret_needs_host"], [])
 
 
-def test_every_place_held_by_a_site_that_never_answers_is_free_again_in_time(place: Place) -> None:
-    plugin = place.plugin(HOST)
-    calls = [place.begin("call", f"{plugin}_fetch", {"url": f"{SITE}/silent"}) for _ in range(8)]
-    outcomes = [outcome for call in calls for outcome in Answer(call.result(60)).outcomes]
-    assert set(outcomes) == {"request_timeout"}
-    assert place.fetch(plugin, SITE).status == 200
-
-
 def test_the_command_line_does_the_same_and_shows_no_value(place: Place) -> None:
     plugin = place.plugin(HOST, secrets=("CLI_KEY",))
     tool_server = (sys.executable, "-m", "tool_server")

@@ -16,7 +16,7 @@ MAX_SECRET_BYTES = 65_536
 MAX_SECRET_HOSTS = 32
 
 _LABEL = "[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}"
-SECRET_HOST_PATTERN = rf"(\*\.)?({_LABEL}\.){{0,30}}{_LABEL}(:[1-9][0-9]{{0,4}})?"  # noqa: S105 - no password either
+SECRET_HOST_PATTERN = rf"(\*\.)?({_LABEL}\.){{0,30}}{_LABEL}(:[1-9][0-9]{{0,4}})?"
 MAX_HOST = 260
 
 _NAME = re.compile(SECRET_NAME_PATTERN)
