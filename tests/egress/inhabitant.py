@@ -1,8 +1,8 @@
 """The whole product in a network of its own: run by `tests.egress.place`, inside of new namespaces.
 
-`python -m tests.egress.inhabitant FOLDER SETTINGS` (of `egress`, as JSON): gives `lo` public-looking addresses, and names to them by a hosts file over
-/etc/hosts; serves web sites there; builds the product; then answers commands, one JSON object a line on stdin, with one
-line on stdout each.
+`python -m tests.egress.inhabitant FOLDER SETTINGS` (of `egress`, as JSON): gives `lo` public-looking addresses, and
+names to them by a hosts file over /etc/hosts; serves web sites there; builds the product; then answers commands, one
+JSON object a line on stdin, with one line on stdout each.
 """
 
 from __future__ import annotations

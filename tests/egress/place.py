@@ -166,7 +166,10 @@ class Place:
 
 @contextmanager
 def inhabited(folder: Path, **settings: object) -> Generator[Place]:
-    """The product in new namespaces, with these settings of `egress`; skips loudly where there are none to be had, and fails under REQUIRE_ALL=1."""
+    """The product in new namespaces, with these settings of `egress`.
+
+    Skips loudly where there are none to be had, and fails under REQUIRE_ALL=1.
+    """
     command = unshare_command()
     if command is None:
         reason = "this system gives no network and mount namespaces (unshare, ip): egress is not tested end to end"
