@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import gzip
 import json
+import subprocess
+import sys
 import threading
 import zlib
 from ipaddress import ip_address
@@ -224,6 +226,26 @@ async def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
     call = dataclasses.replace(call_of("http"), permissions=Permissions(network=("127.0.0.1",)))
     with pytest.raises(InvalidInput, match=r"empty\.pem holds no certificates"):
         await egress.request(call, b'{"url":"https://127.0.0.1/"}', b"")
+
+
+def test_a_server_starts_without_loading_the_http_client_or_the_cipher(tmp_path: Path) -> None:
+    program = f"""
+import anyio, pathlib, sys
+from tool_server.bootstrap import build
+from tool_server.config import Config
+from tool_server.model.caller import LOCAL
+
+async def main():
+    async with build(Config(data_dir=pathlib.Path({str(tmp_path)!r}))) as services:
+        loaded = [name for name in ("httpcore", "cryptography", "tool_server.egress") if name in sys.modules]
+        assert not loaded, loaded
+        await services.secrets.set_secret("KEY", "value", (), LOCAL)
+        assert "cryptography" in sys.modules
+
+anyio.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_key_of_secrets_is_not_shown() -> None:

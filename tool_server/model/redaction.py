@@ -20,6 +20,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._spellings: dict[bytes, bytes] = {}
+        self._values: set[str] = set()
 
     @property
     def empty(self) -> bool:
@@ -28,6 +29,9 @@ class Redactor:
 
     def add(self, name: str, value: str) -> None:
         """Take `value` out from now on: plain, base64 at any alignment, percent-encoded, JSON-escaped, hexadecimal."""
+        if value in self._values:
+            return
+        self._values.add(value)
         marker = f"[secret {name}]".encode()
         added = {spelling: marker for spelling in spellings_of(value) if spelling}
         # The longest first: a spelling may stand inside of another.
