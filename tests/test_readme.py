@@ -42,6 +42,8 @@ PRINTED = {
     "tool-server call hash_digest": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
     "tool-server call shouter_shout": "HELLO",
     "tool-server token create mastra": "ts_",
+    "echo not-a-real-key '|' tool-server secret set": "WEATHER_KEY is set, to be sent to api.example.com",
+    "tool-server secret list": "WEATHER_KEY",
     "python -m ziglang cc": "",
     "extism-registry publish shouter": "published shouter 1.0.0",
     "extism-registry install shouter": "shouter is now at 1.0.0",

@@ -20,7 +20,10 @@ from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.folder_permission import FolderRoots
+from tool_server.model.secret import Secret
+from tool_server.sandbox.host_calls import HostCall, HostFunctions, HostReply
 from tool_server.sandbox.pool import WorkerPool
+from tool_server.sandbox.protocol import ENV
 from tool_server.sandbox.roots import open_roots
 from tool_server.sandbox.settings import PoolSettings
 from tool_server.services.browse import BrowseService
@@ -31,12 +34,14 @@ from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
+from tool_server.services.secrets import SecretService
 from tool_server.services.tokens import TokenService
 from tool_server.version import VERSION
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from tool_server.egress.service import Egress
     from tool_server.mcp_api.server import McpServer
 
 PUBLISHER_OF_BUNDLED = Caller("tool-server", frozenset({Scope.ADMIN}))
@@ -69,6 +74,7 @@ class Services:
     catalog: CatalogService
     invoke: InvokeService
     tokens: TokenService
+    secrets: SecretService
     health: HealthService
     recorder: CallRecorder
     pool: WorkerPool
@@ -104,6 +110,8 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
     from tool_server.storage.calls import SqlCallLog
     from tool_server.storage.database import open_database
     from tool_server.storage.plugins import SqlPluginStore
+    from tool_server.storage.sealing import Sealer
+    from tool_server.storage.secrets import SqlSecretStore
     from tool_server.storage.tokens import SqlTokenStore
 
     prepare_data_dir(config)
@@ -116,7 +124,13 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
         recorder = CallRecorder(call_log)
-        async with open_pool(config, _program_reader(artifacts)) as pool, recorder.running():
+        sealer = Sealer(config.secrets_key.get_secret_value(), config.data_dir)
+        secrets = SecretService(SqlSecretStore(database, sealer), clock)
+        async with (
+            open_host_functions(config, secrets.reveal) as host_functions,
+            open_pool(config, _program_reader(artifacts), host_functions) as pool,
+            recorder.running(),
+        ):
             await catalog.refresh()
             yield Services(
                 config=config,
@@ -132,6 +146,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
                 ),
                 grants=GrantService(plugins, roots, _refresher(catalog)),
                 tokens=TokenService(SqlTokenStore(database), clock),
+                secrets=secrets,
                 health=HealthService(plugins, artifacts, pool),
                 recorder=recorder,
                 pool=pool,
@@ -152,9 +167,36 @@ def shared_folders(config: Config) -> FolderRoots:
     return open_roots(config.filesystem.roots, config.private_paths)
 
 
-def open_pool(config: Config, read_artifact: Callable[[str], Awaitable[bytes]]) -> WorkerPool:
+def open_pool(
+    config: Config, read_artifact: Callable[[str], Awaitable[bytes]], host_functions: HostFunctions
+) -> WorkerPool:
     """The worker pool, an async context manager; no process starts before the first call."""
-    return WorkerPool(PoolSettings.from_config(config), read_artifact)
+    return WorkerPool(PoolSettings.from_config(config), read_artifact, host_functions)
+
+
+@asynccontextmanager
+async def open_host_functions(
+    config: Config, read_secret: Callable[[str], Awaitable[Secret | None]]
+) -> AsyncGenerator[HostFunctions]:
+    """What guests may ask of the server. The HTTP client is loaded with the first request."""
+    egress: Egress | None = None
+
+    async def http_request(question: HostCall) -> HostReply:
+        nonlocal egress
+        if egress is None:
+            from tool_server.egress.service import Egress
+
+            egress = Egress(config.egress, read_secret)
+        if len(question.blocks) != 2:
+            raise InvalidInput("invalid_frame", "http_request takes a request and a body")
+        reply = await egress.request(question.call, *question.blocks)
+        return HostReply(reply.body, status=reply.status, headers=reply.headers)
+
+    try:
+        yield HostFunctions({(ENV, "http_request"): http_request})
+    finally:
+        if egress is not None:
+            await egress.aclose()
 
 
 @asynccontextmanager
@@ -271,6 +313,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             catalog=services.catalog,
             invoke=services.invoke,
             tokens=services.tokens,
+            secrets=services.secrets,
             call_log=services.call_log,
             ready=ready,
             version=VERSION,

@@ -6,12 +6,13 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import unquote, urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from tool_server.errors import InvalidInput
 from tool_server.model.folder_permission import FolderPermission, guest_path
@@ -139,8 +140,46 @@ class SandboxSettings(BaseModel):
     """Protections without which the server does not start, such as `["landlock", "seccomp", "network", "user"]`."""
     protections: Annotated[tuple[Protection, ...], BeforeValidator(_split)] = tuple(Protection)
     """Protections that are tried. To leave one out is for finding out what breaks under it."""
+    reuse: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Tools that may keep their instance from call to call of one caller, by MCP name; all others get fresh ones."""
     cache: Size = 4 * 2**30
     """Compiled code that is kept on disk, bytes or with a unit; what was not used for longest goes first."""
+
+
+def _networks(blocks: tuple[str, ...]) -> tuple[str, ...]:
+    for block in blocks:
+        try:
+            ip_network(block)
+        except ValueError as error:
+            raise ValueError(f"{block[:60]!r} is no network: write '10.1.0.0/16'") from error
+    return blocks
+
+
+class EgressSettings(BaseModel):
+    """`egress.*`: HTTP requests of guests, which the server makes for them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout: Milliseconds = 30_000
+    """Longest time of a request with its redirects; the call's own limit may end it earlier."""
+    redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    """Redirects that are followed; 0 hands the first one to the guest."""
+    request_bytes: Size = 4 * 2**20
+    """Largest body that is sent."""
+    response_bytes: Size = 16 * 2**20
+    """Largest body that is received, before and after decompression."""
+    header_bytes: Size = 64 * 2**10
+    """Most bytes in an answer's headers."""
+    requests_per_call: Annotated[int, Field(ge=0, le=1_000)] = 100
+    """Requests of one call, redirects included."""
+    plugin_connections: Annotated[int, Field(ge=1, le=1_000)] = 8
+    """Requests of one plugin at once; further ones wait."""
+    connections: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Requests at once in all; further ones are refused as busy."""
+    allow_addresses: Annotated[tuple[str, ...], AfterValidator(_networks), BeforeValidator(_split)] = ()
+    """Networks that may be reached although they are not public, such as `10.1.0.0/16`."""
+    ca_file: Path | None = None
+    """Certificates (PEM) of authorities that are trusted beside the usual ones."""
 
 
 def _log_level(name: str) -> str:
@@ -182,6 +221,9 @@ class Config(BaseModel):
     auth: AuthSettings = AuthSettings()
     sandbox: SandboxSettings = SandboxSettings()
     filesystem: FilesystemSettings = FilesystemSettings()
+    egress: EgressSettings = EgressSettings()
+    secrets_key: SecretStr = SecretStr("")
+    """Key that secrets are encrypted with, 64 hexadecimal digits; empty: a file in `data_dir`, made when needed."""
 
     @property
     def effective_database_url(self) -> str:

@@ -17,6 +17,7 @@ from tool_server.bootstrap import (
     SystemClock,
     build,
     http_application,
+    open_host_functions,
     open_pool,
     publish_limits,
     shared_folders,
@@ -157,11 +158,16 @@ async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tu
     async def read(digest: str) -> bytes:
         return source.wasm
 
-    pool = await stack.enter_async_context(open_pool(settings, read))
+    host_functions = await stack.enter_async_context(open_host_functions(settings, _no_secrets))
+    pool = await stack.enter_async_context(open_pool(settings, read, host_functions))
     release = await examine(
         source.manifest, source.wasm, pool, publish_limits(settings), SystemClock(), LOCAL.name, source.findings
     )
     return release, pool
+
+
+async def _no_secrets(name: str) -> None:
+    """A plugin run from its files has no data folder, and so no secrets."""
 
 
 class _Unrecorded:

@@ -18,6 +18,7 @@ from tool_server.model.release import (
     Release,
     VersionSummary,
 )
+from tool_server.model.secret import Secret, SecretRecord
 
 
 class Clock(Protocol):
@@ -169,6 +170,33 @@ class TokenStore(Protocol):
 
         Raises:
             NotFound: `unknown_token`.
+        """
+        ...
+
+
+class SecretStore(Protocol):
+    """Secrets, encrypted at rest; a value leaves only through `get`.
+
+    Every method that touches a value raises `Unavailable` (`secrets_key`) when the key is missing or another one.
+    """
+
+    async def put(self, record: SecretRecord, value: str) -> SecretRecord:
+        """Store or replace; returns the record as it is afterwards, one that is replaced keeps its `created_at`."""
+        ...
+
+    async def get(self, name: str) -> Secret | None:
+        """One secret with its value, or None."""
+        ...
+
+    async def list_secrets(self) -> tuple[SecretRecord, ...]:
+        """All records by name."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Forget.
+
+        Raises:
+            NotFound: `unknown_secret`.
         """
         ...
 

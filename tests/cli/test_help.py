@@ -63,12 +63,13 @@ def test_the_commands_are_those_that_were_promised() -> None:
         for program in COMMANDS
     }
     assert listed == {
-        "tool-server": "up stdio tools call token grant doctor db".split(),
+        "tool-server": "up stdio tools call token grant secret doctor db".split(),
         "extism-registry": sorted(
             "publish install uninstall update rollback list info versions yank unyank login logout whoami".split()
         ),
     }
     assert {"tool-server token create", "tool-server token list", "tool-server token revoke"} <= ALL.keys()
+    assert {"tool-server secret set", "tool-server secret list", "tool-server secret remove"} <= ALL.keys()
     assert {"tool-server db upgrade", "tool-server db check"} <= ALL.keys()
 
 

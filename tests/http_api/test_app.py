@@ -31,6 +31,7 @@ def rest_services(registry: Registry) -> RegistryServices:
         catalog=services.catalog,
         invoke=services.invoke,
         tokens=services.tokens,
+        secrets=services.secrets,
         call_log=services.call_log,
         ready=services.plugins.revision,
         version="1.2.3",

@@ -177,14 +177,11 @@ async def test_a_flood_of_log_lines_is_bounded_and_counted(pool: WorkerPool, cap
     assert caplog.records[-1].getMessage() == "49000 further log lines were dropped"
 
 
-async def test_http_is_denied_naming_the_host(pool: WorkerPool) -> None:
-    with pytest.raises(CallFailed) as caught:
+async def test_a_pool_without_a_handler_for_http_makes_no_request(pool: WorkerPool) -> None:
+    with pytest.raises(CallFailed, match="host function http_request is not available") as caught:
         await pool.run(call_of("http", b"https://user:secret@api.example.com:8443/path?q=1"))
     assert caught.value.code == "host_function"
-    assert caught.value.message == (
-        "this plugin may not use the network: http_request to api.example.com is not available in this version of "
-        "tool-server"
-    )
+    assert "secret" not in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["host_function", "host_function_then_spin"])

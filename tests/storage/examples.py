@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tool_server.model.call import CallRecord, Outcome, Timings
+from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
 from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject, sha256_hex
 from tool_server.model.manifest import Manifest, ManifestTool
@@ -124,4 +124,8 @@ def make_call(
         error=None if succeeded else "timeout",
         timings=Timings(queue_us=number, instantiate_us=2, run_us=2**40),
         total_us=4,
+        requests=tuple(
+            OutboundRequest("GET", "https", "a.example", 443, f"/{index}/ü", "ok", "8.8.8.8", 200, 1, 2**40, 3)
+            for index in range(number % 3)
+        ),
     )

@@ -19,6 +19,7 @@ from tool_server.model.catalog import Catalog
 from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
+from tool_server.model.secret import SecretRecord
 from tool_server.model.tool import QuarantinedTool
 from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
@@ -88,6 +89,9 @@ class Backend(Protocol):
     async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken: ...
     async def list_tokens(self) -> tuple[TokenRecord, ...]: ...
     async def revoke_token(self, name_or_id: str) -> TokenRecord: ...
+    async def set_secret(self, name: str, value: str, hosts: tuple[str, ...], plain_http: bool) -> SecretRecord: ...
+    async def list_secrets(self) -> tuple[SecretRecord, ...]: ...
+    async def remove_secret(self, name: str) -> None: ...
 
 
 class LocalBackend:
@@ -181,6 +185,15 @@ class LocalBackend:
 
     async def revoke_token(self, name_or_id: str) -> TokenRecord:
         return await self._services.tokens.revoke(name_or_id, LOCAL)
+
+    async def set_secret(self, name: str, value: str, hosts: tuple[str, ...], plain_http: bool) -> SecretRecord:
+        return await self._services.secrets.set_secret(name, value, hosts, LOCAL, plain_http=plain_http)
+
+    async def list_secrets(self) -> tuple[SecretRecord, ...]:
+        return await self._services.secrets.list_secrets(LOCAL)
+
+    async def remove_secret(self, name: str) -> None:
+        await self._services.secrets.remove(name, LOCAL)
 
 
 def tools_of(catalog: Catalog, plugin: str) -> tuple[str, ...]:

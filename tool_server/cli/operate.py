@@ -17,6 +17,7 @@ _COMMANDS = {
     "call": ("tool_server.cli.operate_tools", "call", "Call one tool."),
     "token": ("tool_server.cli.operate_tokens", "token", "Make, list and revoke bearer tokens."),
     "grant": ("tool_server.cli.operate_grants", "grant", "Add, list and remove what plugins are allowed."),
+    "secret": ("tool_server.cli.operate_secrets", "secret", "Set, list and remove secrets of plugins' requests."),
     "doctor": ("tool_server.cli.operate_doctor", "doctor", "Show the settings in force and check the installation."),
     "db": ("tool_server.cli.operate_database", "database", "Upgrade and check the database."),
 }

@@ -30,6 +30,7 @@ from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
+from tool_server.model.secret import SecretRecord
 from tool_server.model.tool import QuarantinedTool
 from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
@@ -222,6 +223,19 @@ class RemoteBackend:
     @_understood
     async def revoke_token(self, name_or_id: str) -> TokenRecord:
         return _token(await self._json("DELETE", f"tokens/{quote(name_or_id)}"))
+
+    @_understood
+    async def set_secret(self, name: str, value: str, hosts: tuple[str, ...], plain_http: bool) -> SecretRecord:
+        body = {"value": value, "hosts": hosts, "plain_http": plain_http}
+        return SecretRecord.model_validate(await self._json("PUT", f"secrets/{quote(name, safe='')}", json=body))
+
+    @_understood
+    async def list_secrets(self) -> tuple[SecretRecord, ...]:
+        return tuple(SecretRecord.model_validate(item) for item in (await self._json("GET", "secrets"))["items"])
+
+    @_understood
+    async def remove_secret(self, name: str) -> None:
+        await self._request("DELETE", f"secrets/{quote(name, safe='')}")
 
     async def _json(self, method: str, path: str, **request: Any) -> Any:
         response = await self._request(method, path, **request)

@@ -22,6 +22,7 @@ from tool_server.http_api.routes_health import HealthRoutes
 from tool_server.http_api.routes_installations import InstallationRoutes
 from tool_server.http_api.routes_operator import OperatorRoutes
 from tool_server.http_api.routes_plugins import PluginRoutes
+from tool_server.http_api.routes_secrets import SecretRoutes
 from tool_server.http_api.routes_tools import ToolRoutes
 
 __all__ = ["RegistryServices", "compose", "registry_app", "registry_routes"]
@@ -31,7 +32,10 @@ MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
 def registry_routes(services: RegistryServices) -> list[BaseRoute]:
     """Every route of the REST API."""
-    groups = (HealthRoutes, PluginRoutes, InstallationRoutes, GrantRoutes, ToolRoutes, OperatorRoutes, DownloadRoutes)
+    groups = (
+        *(HealthRoutes, PluginRoutes, InstallationRoutes, GrantRoutes, ToolRoutes),
+        *(OperatorRoutes, SecretRoutes, DownloadRoutes),
+    )
     return [route for group in groups for route in group(services).routes()]
 
 

@@ -15,6 +15,7 @@ from tool_server.http_api.problems import PROBLEM_JSON
 from tool_server.http_api.shapes import IndexLine, Problem
 from tool_server.model.caller import ANONYMOUS
 from tool_server.model.names import MAX_PLUGIN_NAME
+from tool_server.model.secret import SECRET_NAME_PATTERN
 from tool_server.model.versions import MAX_LENGTH as MAX_VERSION
 
 _ALWAYS = (400, 401, 403, 421, 500, 503)
@@ -39,6 +40,7 @@ _PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     },
     "tool": {"description": "an MCP tool name", "schema": {"type": "string", "pattern": "^[a-zA-Z0-9_-]+$"}},
     "token": {"description": "a token's name or id", "schema": {"type": "string", "pattern": "^[a-zA-Z0-9._@-]+$"}},
+    "secret": {"description": "a secret's name", "schema": {"type": "string", "pattern": f"^{SECRET_NAME_PATTERN}$"}},
     "digest": {"description": "SHA-256 of the bytes", "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
 }
 

@@ -27,6 +27,8 @@ from tool_server.http_api.shapes import (
     Ready,
     ReleaseQuery,
     ReleaseView,
+    SecretBody,
+    SecretList,
     TokenBody,
     TokenList,
     TokenMade,
@@ -37,6 +39,7 @@ from tool_server.http_api.shapes import (
     YankBody,
 )
 from tool_server.model.caller import Scope
+from tool_server.model.secret import SecretRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ _UNCHANGED = Success("what If-None-Match names is still right", headers=_KEPT)
 _PLUGIN = "/api/v1/plugins/{plugin}"
 _YANK = f"{_PLUGIN}/versions/{{version}}/yank"
 _INSTALLATION = "/api/v1/installations/{plugin}"
+_SECRETS_OF = "/api/v1/secrets"
 
 _ABOUT = (
     Operation(
@@ -246,6 +250,26 @@ _OPERATOR = (
     ),
 )
 
+_SECRETS = (
+    Operation(
+        *("GET", _SECRETS_OF, "list_secrets", "List secrets", "operator", Scope.ADMIN),
+        {200: Success("all by name, without their values", SecretList)},
+    ),
+    Operation(
+        *("PUT", f"{_SECRETS_OF}/{{secret}}", "set_secret", "Set a secret", "operator", Scope.ADMIN),
+        {200: Success("the secret, without its value", SecretRecord)},
+        problems=_BODY,
+        body=SecretBody,
+        body_required=True,
+        detail="Replaces the value and the hosts. A value can never be read back.",
+    ),
+    Operation(
+        *("DELETE", f"{_SECRETS_OF}/{{secret}}", "remove_secret", "Remove a secret", "operator", Scope.ADMIN),
+        {204: Success("it is forgotten")},
+        problems=(404,),
+    ),
+)
+
 _DOWNLOADS = (
     Operation(
         *("GET", "/api/v1/index/{plugin}", "read_index", "Read a plugin's index", "downloads", Scope.READ),
@@ -262,4 +286,4 @@ _DOWNLOADS = (
     ),
 )
 
-OPERATIONS = (*_ABOUT, *_PLUGINS, *_INSTALLATIONS, *_GRANTS, *_TOOLS, *_OPERATOR, *_DOWNLOADS)
+OPERATIONS = (*_ABOUT, *_PLUGINS, *_INSTALLATIONS, *_GRANTS, *_TOOLS, *_OPERATOR, *_SECRETS, *_DOWNLOADS)

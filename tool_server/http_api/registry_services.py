@@ -12,6 +12,7 @@ from tool_server.services.grants import GrantService
 from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import PublishService
+from tool_server.services.secrets import SecretService
 from tool_server.services.tokens import TokenService
 
 Readiness = Callable[[], Awaitable[object]]
@@ -29,6 +30,7 @@ class RegistryServices:
     catalog: CatalogService
     invoke: InvokeService
     tokens: TokenService
+    secrets: SecretService
     call_log: CallLog
     ready: Readiness
     version: str

@@ -16,7 +16,7 @@ from tool_server.model.json_value import JsonObject, JsonValue, json_type, parse
 BODY_SECONDS = 30.0
 """How long a client may take to send a JSON body."""
 SMALL_BODY = 64 * 1024
-"""Largest body of every route but publish and call, bytes."""
+"""Largest body of every route but publish, call and secrets, bytes."""
 
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json", re.IGNORECASE)
 
@@ -94,13 +94,13 @@ def _as_object(value: JsonValue) -> JsonObject:
     return value
 
 
-async def read_model(request: Request, model: type[Model], *, optional: bool = False) -> Model:
+async def read_model(request: Request, model: type[Model], *, optional: bool = False, limit: int = SMALL_BODY) -> Model:
     """The body as `model`; an empty one stands for its defaults where `optional` says so.
 
     Raises:
         InvalidInput: as `read_json_object`, and `invalid_body` with every path that does not fit.
     """
-    raw = await read_body(request, SMALL_BODY)
+    raw = await read_body(request, limit)
     if not raw and optional:
         return model()
     check_json_type(request)

@@ -13,6 +13,13 @@ from tool_server.model.caller import Scope
 from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
+from tool_server.model.secret import (
+    MAX_HOST,
+    MAX_SECRET_BYTES,
+    MAX_SECRET_HOSTS,
+    SECRET_HOST_PATTERN,
+    SecretRecord,
+)
 from tool_server.model.tool import QuarantinedTool
 
 MAX_LIFETIME_SECONDS = 3_650 * 86_400
@@ -65,6 +72,19 @@ class TokenBody(Body):
     name: str = Field(json_schema_extra={"pattern": "^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$"})
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     lifetime_seconds: Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS)] | None = None
+
+
+_Host = Annotated[str, Field(json_schema_extra={"pattern": f"^{SECRET_HOST_PATTERN}$", "maxLength": MAX_HOST})]
+
+
+class SecretBody(Body):
+    """A secret's value, and where it may be sent."""
+
+    value: Annotated[str, Field(min_length=1, max_length=MAX_SECRET_BYTES)]
+    hosts: Annotated[tuple[_Host, ...], Field(max_length=MAX_SECRET_HOSTS)] = Field(
+        default=(), description="`HOST`, `*.HOST` or `HOST:PORT`; none: hosts that a permission names exactly"
+    )
+    plain_http: bool = Field(default=False, description="whether it may also be sent without TLS")
 
 
 class Query(BaseModel):
@@ -229,6 +249,12 @@ class TokenList(Answer):
     """All tokens, newest first."""
 
     items: tuple[TokenView, ...]
+
+
+class SecretList(Answer):
+    """All secrets by name, without their values."""
+
+    items: tuple[SecretRecord, ...]
 
 
 class CallList(Answer):

@@ -11,7 +11,52 @@ from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
+from tool_server.model.redaction import Redactor
 from tool_server.model.release import Program
+
+MAX_REQUESTS = 1_001
+"""Requests that one call's record holds: the most that may be allowed, and the one that was too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """One HTTP request that a guest asked for, made or refused; each redirect is one more. No query, no bodies."""
+
+    method: str
+    scheme: str
+    host: str
+    """Empty, as the other parts of the URL are, where it could not be read."""
+    port: int
+    path: str
+    """Without the query, at most 256 characters."""
+    outcome: str
+    """`ok`, `cancelled`, or the code of the error."""
+    address: str | None = None
+    """The IP address that was connected to."""
+    status: int | None = None
+    bytes_out: int = 0
+    """Bytes of the body that was sent."""
+    bytes_in: int = 0
+    """Bytes of the body that was received, before decompression."""
+    duration_us: int = 0
+
+
+class CallJournal:
+    """What the host functions of a running call leave for its record, and the secrets that its result must not show."""
+
+    def __init__(self) -> None:
+        self._requests: list[OutboundRequest] = []
+        self.redactor = Redactor()
+
+    @property
+    def requests(self) -> tuple[OutboundRequest, ...]:
+        """The requests in the order in which they ended."""
+        return tuple(self._requests)
+
+    def add(self, request: OutboundRequest) -> None:
+        """Keep a request; beyond `MAX_REQUESTS` it is dropped."""
+        if len(self._requests) < MAX_REQUESTS:
+            self._requests.append(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +80,7 @@ class Call:
     reuse: bool = False
     """Whether the operator lets this tool keep its instance from call to call of one caller."""
     folders: tuple[Folder, ...] = ()
+    journal: CallJournal = field(default_factory=CallJournal, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +159,5 @@ class CallRecord:
     """The error's code, where there is one."""
     timings: Timings
     total_us: int
+    requests: tuple[OutboundRequest, ...] = ()
+    """What the guest asked of the network."""

@@ -26,11 +26,12 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *ran
 def forward_log(call: Call, header: Mapping[str, Any]) -> None:
     """Write a LOG frame's lines, each record carrying `plugin`, `call_id` and `tool`."""
     extra = {"plugin": call.plugin, "call_id": call.id, "tool": call.tool}
+    redact = call.journal.redactor.text
     lines = header.get("lines")
     for line in cast(list[object], lines) if isinstance(lines, list) else []:
         match line:
             case [str(level), str(text)]:
-                _log.log(_LEVELS.get(level, logging.INFO), "%s", text.translate(_CONTROLS), extra=extra)
+                _log.log(_LEVELS.get(level, logging.INFO), "%s", redact(text).translate(_CONTROLS), extra=extra)
             case _:
                 pass
     dropped = header.get("dropped")

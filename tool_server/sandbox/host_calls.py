@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import urlsplit
-
-import orjson
 
 from tool_server.errors import Denied, InvalidInput
 from tool_server.model.call import Call
-from tool_server.sandbox.protocol import ENV
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +76,11 @@ class HostFunctions:
     """Which host functions there are, by module and name.
 
     Args:
-        handlers: added to the built-in ones, which they may replace.
+        handlers: what answers each of them.
     """
 
     def __init__(self, handlers: Mapping[tuple[str, str], Handler] | None = None) -> None:
-        self._handlers: dict[tuple[str, str], Handler] = {(ENV, "http_request"): refuse_http, **(handlers or {})}
+        self._handlers = dict(handlers or {})
 
     async def answer(self, question: HostCall) -> HostReply:
         """Ask the function's handler.
@@ -99,25 +95,3 @@ class HostFunctions:
                 f"host function {question.name[:80]} is not available in this version of tool-server",
             )
         return await handler(question)
-
-
-async def refuse_http(question: HostCall) -> HostReply:
-    """No plugin has network access yet.
-
-    Raises:
-        Denied: `no_network`, naming the host.
-    """
-    raise Denied(
-        "no_network",
-        f"this plugin may not use the network: http_request to {_host_of(question)} is not available in this version "
-        "of tool-server",
-    )
-
-
-def _host_of(question: HostCall) -> str:
-    try:
-        request = orjson.loads(question.blocks[0])
-        host = urlsplit(str(request["url"])).hostname
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError):
-        host = None
-    return host[:253] if host else "an unreadable address"

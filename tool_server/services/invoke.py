@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,7 @@ from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolS
 from tool_server.inspection.arguments import ArgumentsValidator, OutputValidator
 from tool_server.inspection.carriage import decode_output, encode_input
 from tool_server.interfaces import Clock, Sandbox
-from tool_server.model.call import Call, CallRecord, GuestOutput, Outcome, Timings, ToolResult
+from tool_server.model.call import Call, CallJournal, CallRecord, GuestOutput, Outcome, Timings, ToolResult
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
 from tool_server.model.folder_permission import FolderRoots
@@ -85,6 +86,7 @@ class InvokeService:
             return result
         except ToolServerError as error:
             running.fail(error)
+            _redact(error, running.journal)
             raise
         except anyio.get_cancelled_exc_class():
             running.outcome = Outcome.CANCELLED
@@ -112,8 +114,11 @@ class InvokeService:
                 config={key: self._environment[key] for key in permitted if key in self._environment},
                 # Without WASI a guest has no way to open a file.
                 folders=self._roots.folders(entry.permissions.folder_permissions) if entry.program.wasi else (),
+                journal=running.journal,
             )
         )
+        if not running.journal.redactor.empty:
+            output = replace(output, data=running.journal.redactor.data(output.data))
         running.output = output
         result = decode_output(definition, output.data)
         if definition.output_schema is not None and not result.is_error:
@@ -137,6 +142,12 @@ def _structured(result: ToolResult) -> JsonObject:
     if result.structured is None:
         raise CallFailed("bad_output", "the plugin promised structured output by its output schema and returned none")
     return result.structured
+
+
+def _redact(error: ToolServerError, journal: CallJournal) -> None:
+    error.message = journal.redactor.text(error.message)
+    error.args = (error.code, error.message)
+    error.data = cast("JsonObject", journal.redactor.json(error.data))
 
 
 def _canonical(arguments: JsonObject) -> bytes:
@@ -163,6 +174,7 @@ class _RunningCall:
         self.outcome = Outcome.INTERNAL_ERROR
         self.error: str | None = None
         self.output: GuestOutput | None = None
+        self.journal = CallJournal()
         self._started_at = started_at
         self._started_ns = time.perf_counter_ns()
         self._arguments = _canonical(arguments)
@@ -199,4 +211,5 @@ class _RunningCall:
             error=self.error,
             timings=Timings() if output is None else output.timings,
             total_us=(time.perf_counter_ns() - self._started_ns) // 1_000,
+            requests=self.journal.requests,
         )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, func, insert, select
 
-from tool_server.model.call import CallRecord, Outcome, Timings
+from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
 from tool_server.storage.database import Database
 from tool_server.storage.tables import AnyRow, calls
 
 _MAX_LIMIT = 2**31 - 1
+
+_requests = TypeAdapter(tuple[OutboundRequest, ...])
 
 
 class SqlCallLog:
@@ -68,6 +71,7 @@ def _encode(record: CallRecord) -> dict[str, Any]:
         "instantiate_us": record.timings.instantiate_us,
         "run_us": record.timings.run_us,
         "total_us": record.total_us,
+        "requests": _requests.dump_json(record.requests).decode() if record.requests else None,
     }
 
 
@@ -88,4 +92,5 @@ def _decode(row: AnyRow) -> CallRecord:
         error=row.error,
         timings=Timings(queue_us=row.queue_us, instantiate_us=row.instantiate_us, run_us=row.run_us),
         total_us=row.total_us,
+        requests=() if row.requests is None else _requests.validate_json(row.requests),
     )

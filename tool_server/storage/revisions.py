@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, select
 
 from tool_server.errors import Conflict
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision in `migrations/versions`, oldest first; a test compares them."""
 
 HEAD = REVISIONS[-1]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Row,
     Table,
@@ -144,8 +145,21 @@ calls = Table(
     Column("instantiate_us", BigInteger, nullable=False),
     Column("run_us", BigInteger, nullable=False),
     Column("total_us", BigInteger, nullable=False),
+    # A JSON list; null for the many calls that ask nothing of the network.
+    Column("requests", Text),
     Index(None, "started_at"),
     Index(None, "tool", "started_at"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("hosts", Text, nullable=False),
+    Column("plain_http", Boolean, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 INSTALLATION_REVISION = "installations"
