@@ -266,7 +266,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         anonymous_loopback=config.auth.anonymous_loopback,
         anonymous_everywhere=open_to_all,
         lifespan=living,
-        pages=[home_page(lambda: services.catalog.current, VERSION)],
+        pages=[home_page(lambda: services.catalog.current, services.catalog.describe, VERSION)],
     )
     return HttpApplication(app, mcp)
 

@@ -139,7 +139,11 @@ async def load_plugin(
                 ceiling if limits is None else limits.capped_by(ceiling),
             )
         }
-        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ)
+
+        async def find(name: str) -> CatalogEntry | None:
+            return entries.get(name)
+
+        invoke = InvokeService(find, pool, _Unrecorded(), SystemClock(), os.environ)
         yield LoadedPlugin(release, entries, invoke)
 
 

@@ -40,9 +40,9 @@ async def fresh(config: Config) -> AsyncGenerator[Services]:
 async def test_of_two_plugins_with_one_tool_name_the_earlier_keeps_it(fresh: Services) -> None:
     await offer(fresh, "b-tools", tools={"add": ADD})
     await offer(fresh, "@b/tools", wasm=guest("add"), tools={"add": ADD})
-    assert sorted(fresh.catalog.current.entries) == ["b-tools_add", "b_tools_add"]
+    assert list(fresh.catalog.current.names) == ["b-tools_add", "b_tools_add"]
     await offer(fresh, "b", wasm=CLASHING, tools={"tools_add": ANYTHING})
-    entry = fresh.catalog.find("b_tools_add")
+    entry = await fresh.catalog.find("b_tools_add")
     assert entry is not None
     assert entry.plugin == "@b/tools"
     ((plugin, held),) = fresh.catalog.current.quarantined
@@ -50,7 +50,7 @@ async def test_of_two_plugins_with_one_tool_name_the_earlier_keeps_it(fresh: Ser
     assert "@b/tools 1.0.0" in held.reason
     assert (await fresh.invoke.call("b_tools_add", {"a": 1, "b": 2}, LOCAL)).structured == {"sum": 3}
     await fresh.install.uninstall("@b/tools", LOCAL)
-    freed = fresh.catalog.find("b_tools_add")
+    freed = await fresh.catalog.find("b_tools_add")
     assert freed is not None
     assert (freed.plugin, fresh.catalog.current.quarantined) == ("b", ())
 
@@ -59,8 +59,8 @@ async def test_tools_are_listed_by_name_and_a_snapshot_never_changes(fresh: Serv
     await offer(fresh, "zebra")
     before = fresh.catalog.current
     await offer(fresh, "ant")
-    assert list(before.entries) == ["zebra_add"]
-    assert list(fresh.catalog.current.entries) == ["ant_add", "zebra_add"]
+    assert list(before.names) == ["zebra_add"]
+    assert list(fresh.catalog.current.names) == ["ant_add", "zebra_add"]
 
 
 async def test_wishes_of_a_manifest_are_capped_by_the_ceiling_of_today(config: Config) -> None:
@@ -70,7 +70,7 @@ async def test_wishes_of_a_manifest_are_capped_by_the_ceiling_of_today(config: C
     strict = {"memory": "8MiB", "timeout": "2s", "output": "1KiB", "input": "2KiB", "fuel": 5_000_000}
     lowered = Config.model_validate({**config.model_dump(), "limits": strict})
     async with build(lowered) as services:
-        entry = services.catalog.find("greedy_add")
+        entry = await services.catalog.find("greedy_add")
         assert entry is not None
         assert entry.limits == Limits(
             memory_bytes=8 * 2**20, timeout_ms=2_000, fuel=5_000_000, input_bytes=2_048, output_bytes=1_024
@@ -82,7 +82,7 @@ async def test_permissions_are_what_is_requested_and_granted(fresh: Services) ->
     wanted = {"network": ["a.example", "b.example"], "environment": ["LANG"]}
     granted = Permissions(network=("b.example", "c.example"), secrets=("KEY",))
     await offer(fresh, "asking", permissions=wanted, granted=granted)
-    entry = fresh.catalog.find("asking_add")
+    entry = await fresh.catalog.find("asking_add")
     assert entry is not None
     assert entry.permissions == Permissions(network=("b.example",))
 
@@ -91,7 +91,7 @@ async def test_listeners_hear_of_each_change_once_and_of_nothing_else(fresh: Ser
     heard: list[tuple[str, ...]] = []
 
     async def listen() -> None:
-        heard.append(tuple(fresh.catalog.current.entries))
+        heard.append(fresh.catalog.current.names)
 
     fresh.catalog.subscribe(listen)
     await offer(fresh, "one")
@@ -116,11 +116,11 @@ async def test_watch_offers_what_another_process_installs_and_takes_away(config:
         with anyio.fail_after(20):
             tool = await offer_guest(other, "distant", "echo")
             await changed[0].wait()
-            assert fresh.catalog.find(tool) is not None
+            assert await fresh.catalog.find(tool) is not None
             assert (await fresh.invoke.call(tool, {"a": 1}, LOCAL)).content[0]["text"] == '{"a":1}'
             await other.install.uninstall("distant", LOCAL)
             await changed[1].wait()
-            assert fresh.catalog.find(tool) is None
+            assert await fresh.catalog.find(tool) is None
 
 
 async def test_while_the_database_refuses_the_old_snapshot_serves_and_watch_goes_on(
@@ -134,9 +134,9 @@ async def test_while_the_database_refuses_the_old_snapshot_serves_and_watch_goes
             other.execute("ALTER TABLE counters RENAME TO hidden")
             with pytest.raises(Unavailable):
                 await catalog.refresh()
-            assert catalog.find("steady_add") is not None
+            assert catalog.current.find("steady_add") is not None
             async with background(catalog.watch):
                 await until(lambda: "could not be refreshed" in caplog.text)
                 other.execute("ALTER TABLE hidden RENAME TO counters")
                 await offer(fresh, "later")
-                await until(lambda: catalog.find("later_add") is not None)
+                await until(lambda: catalog.current.find("later_add") is not None)

@@ -27,7 +27,7 @@ async def plugin(services: Services, name: str) -> str:
 
 def offered(services: Services, plugin: str) -> list[str]:
     """The version that each offered tool of the plugin comes from."""
-    return [entry.version for entry in services.catalog.current.entries.values() if entry.plugin == plugin]
+    return [tool.version for tool in services.catalog.current if tool.plugin == plugin]
 
 
 @pytest.mark.parametrize(

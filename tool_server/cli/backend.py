@@ -9,13 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from pydantic_core import from_json
+
 from tool_server.bootstrap import Services, build
 from tool_server.cli.context import load_config
 from tool_server.cli.credentials import Credentials, load_credentials
 from tool_server.inspection.manifest_files import PluginSource
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Scope, TokenRecord
-from tool_server.model.catalog import Catalog
+from tool_server.model.catalog import OfferedTool as ListedTool
 from tool_server.model.json_value import JsonObject
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.tool import QuarantinedTool
@@ -125,8 +127,8 @@ class LocalBackend:
     async def installed(self) -> tuple[InstalledPlugin, ...]:
         catalog = self._services.catalog.current
         return tuple(
-            InstalledPlugin(item.installation, tools_of(catalog, item.installation.plugin))
-            for item in await self._services.browse.installed(LOCAL)
+            InstalledPlugin(installation, catalog.tools_of(installation.plugin))
+            for installation in await self._services.browse.installed(LOCAL)
         )
 
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
@@ -134,18 +136,7 @@ class LocalBackend:
 
     async def offered(self) -> Offered:
         catalog = self._services.catalog.current
-        tools = tuple(
-            OfferedTool(
-                name=entry.name,
-                plugin=entry.plugin,
-                version=entry.version,
-                title=entry.definition.title,
-                description=entry.definition.description,
-                input_schema=entry.definition.input_schema,
-                output_schema=entry.definition.output_schema,
-            )
-            for entry in catalog.entries.values()
-        )
+        tools = tuple(_shown(tool) for tool in catalog)
         return Offered(tools, catalog.quarantined)
 
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
@@ -161,9 +152,17 @@ class LocalBackend:
         return await self._services.tokens.revoke(name_or_id, LOCAL)
 
 
-def tools_of(catalog: Catalog, plugin: str) -> tuple[str, ...]:
-    """The MCP names that a plugin offers, sorted."""
-    return tuple(entry.name for entry in catalog.entries.values() if entry.plugin == plugin)
+def _shown(tool: ListedTool) -> OfferedTool:
+    shown = from_json(tool.listing)
+    return OfferedTool(
+        name=tool.name,
+        plugin=tool.plugin,
+        version=tool.version,
+        title=shown.get("title"),
+        description=shown.get("description", ""),
+        input_schema=shown["inputSchema"],
+        output_schema=shown.get("outputSchema"),
+    )
 
 
 def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:

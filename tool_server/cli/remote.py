@@ -150,7 +150,11 @@ class RemoteBackend:
 
     @_understood
     async def offered(self) -> Offered:
-        found = await self._json("GET", "tools")
+        found = page = await self._json("GET", "tools")
+        items = [*page["items"]]
+        while page["next"] is not None:
+            page = await self._json("GET", "tools", params={"after": page["next"]})
+            items += page["items"]
         tools = tuple(
             OfferedTool(
                 name=item["name"],
@@ -161,7 +165,7 @@ class RemoteBackend:
                 input_schema=item["inputSchema"],
                 output_schema=item["outputSchema"],
             )
-            for item in found["items"]
+            for item in items
         )
         held = tuple(
             (item["plugin"], QuarantinedTool(name=item["name"], rule=item["rule"], reason=item["reason"]))

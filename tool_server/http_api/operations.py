@@ -28,6 +28,7 @@ from tool_server.http_api.shapes import (
     TokenMade,
     TokenView,
     ToolList,
+    ToolQuery,
     VersionList,
     Whoami,
     YankBody,
@@ -171,7 +172,8 @@ _INSTALLATIONS = (
 _TOOLS = (
     Operation(
         *("GET", "/api/v1/tools", "list_tools", "List the offered tools", "tools", Scope.READ),
-        {200: Success("all, by name", ToolList)},
+        {200: Success("one page, by name; the first also holds what is in quarantine", ToolList)},
+        query=ToolQuery,
     ),
     Operation(
         *("POST", "/api/v1/tools/{tool}/call", "call_tool", "Call a tool", "tools", Scope.CALL),

@@ -41,11 +41,11 @@ class InstallationRoutes:
         offered = self._catalog.current
         items = [
             InstallationView(
-                installation=item.installation,
-                tools=tuple(e.name for e in offered.entries.values() if e.plugin == item.installation.plugin),
-                quarantined=tuple(tool for plugin, tool in offered.quarantined if plugin == item.installation.plugin),
+                installation=installation,
+                tools=offered.tools_of(installation.plugin),
+                quarantined=offered.quarantined_of(installation.plugin),
             )
-            for item in installed
+            for installation in installed
         ]
         return model_response(InstallationList(items=tuple(items)))
 
@@ -55,11 +55,8 @@ class InstallationRoutes:
         caller.require(Scope.ADMIN)
         read_query(request, NoQuery)
         body = await read_model(request, InstallBody, optional=True)
-        plugin = request.path_params["name"]
-        before = await self._browse.installed(caller)
-        known = any(item.installation.plugin == plugin for item in before)
-        installed = await self._install.install(plugin, body.version, caller)
-        return _change(installed, 200 if known else 201)
+        installed = await self._install.install(request.path_params["name"], body.version, caller)
+        return _change(installed, 201 if installed.created else 200)
 
     async def update(self, request: Request) -> Response:
         """Move the pin to the newest version in its range."""

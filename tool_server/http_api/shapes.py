@@ -18,6 +18,7 @@ from tool_server.model.tool import QuarantinedTool
 MAX_LIFETIME_SECONDS = 3_650 * 86_400
 MAX_PAGE = 500
 MAX_CALLS = 1_000
+MAX_TOOLS = 1_000
 
 
 def _decimal(value: object) -> object:
@@ -76,6 +77,13 @@ class PluginQuery(Query):
 
     q: PlainText = Field(default="", description="looked for in name, description and keywords")
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE), _DECIMAL] = 100
+    after: PlainText = Field(default="", description="the `next` of the page before")
+
+
+class ToolQuery(Query):
+    """One page of the offered tools."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_TOOLS), _DECIMAL] = MAX_TOOLS
     after: PlainText = Field(default="", description="the `next` of the page before")
 
 
@@ -170,10 +178,12 @@ class QuarantinedView(Answer):
 
 
 class ToolList(Answer):
-    """All offered tools by name, and those that are not."""
+    """Some offered tools by name; with the first of them, the tools that are not offered."""
 
     items: tuple[ToolView, ...]
     quarantined: tuple[QuarantinedView, ...]
+    next: str | None
+    """To be sent as `after` for the following page; null at the end."""
 
 
 class TokenView(Answer):

@@ -8,7 +8,7 @@ from tool_server.errors import Denied, NotFound
 from tool_server.interfaces import ArtifactStore, PluginStore
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.names import check_plugin_name
-from tool_server.model.release import InstalledRelease, PluginSummary, Release, VersionSummary
+from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.versions import best_match, check_range, check_version
 
 MAX_PAGE = 500
@@ -73,8 +73,8 @@ class BrowseService:
             requested = match
         return await self._plugins.get_version(plugin, requested)
 
-    async def installed(self, caller: Caller) -> tuple[InstalledRelease, ...]:
-        """All installations with their versions, by plugin name."""
+    async def installed(self, caller: Caller) -> tuple[Installation, ...]:
+        """All installations, by plugin name."""
         caller.require(Scope.READ)
         return await self._plugins.list_installed()
 
