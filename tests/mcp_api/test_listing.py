@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from mcp import Client, MCPError
+from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 
 from tests.http_api.registry import Registry
@@ -61,7 +62,12 @@ class Pages:
     def __init__(self, registry: Registry) -> None:
         self._catalog = Catalog()
         handlers = ToolHandlers(lambda: self._catalog, registry.services.invoke.call, HangUpWatch(), page_size=2)
-        self.server = Server("pages", on_list_tools=handlers.list_tools, on_call_tool=handlers.call_tool)
+        self.server = Server(
+            "pages",
+            cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+            on_list_tools=handlers.list_tools,
+            on_call_tool=handlers.call_tool,
+        )
 
     def offer(self, names: Iterable[str]) -> None:
         """Have tools of these names from now on."""

@@ -86,7 +86,8 @@ class ToolHandlers:
 def read_page(catalog: Catalog, after: str, size: int) -> JsonObject:
     """The `tools/list` result with at most `size` tools, those after the name `after`, as on the wire."""
     page = catalog.listings(after, size)
-    result: JsonObject = {"tools": [from_json(listing) for _, listing in page]}
+    # The SDK leaves `resultType` out again where the client's protocol does not know it.
+    result: JsonObject = {"resultType": "complete", "tools": [from_json(listing) for _, listing in page]}
     if page and catalog.has_after(page[-1][0]):
         result["nextCursor"] = _encode_cursor(page[-1][0])
     return result

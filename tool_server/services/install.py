@@ -73,7 +73,10 @@ class InstallService:
         """
         caller.require(Scope.ADMIN)
         check_plugin_name(plugin)
-        versions = await self._plugins.list_versions(plugin)
+        try:
+            versions = await self._plugins.list_versions(plugin)
+        except NotFound:
+            versions = ()  # then it is not installed either, which is what the caller wants to know
         now = self._clock.now()
 
         def newest(current: Installation | None) -> Installation:
