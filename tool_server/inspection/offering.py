@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_limits import asked_limits
@@ -16,6 +16,8 @@ from tool_server.model.tool import QuarantinedTool, ToolDefinition
 PLUGIN_KEY = "tool-server/plugin"
 VERSION_KEY = "tool-server/version"
 """Keys in a listed tool's `_meta`."""
+
+_LISTED = {"title", "description", "input_schema", "output_schema", "annotations"}
 
 _HEADER_KEYWORD = b'"x-mcp-header"'
 
@@ -54,6 +56,31 @@ def listing(plugin: str, version: str, definition: ToolDefinition) -> bytes:
     )
     tool.update((key, value) for key, value in optional if value is not None)
     return to_json(tool)
+
+
+def remainder(definition: ToolDefinition) -> str:
+    """What the listing does not hold of a definition, as JSON."""
+    # As releases are stored: an absent default is not the same as a null that was given.
+    return definition.model_dump_json(exclude=_LISTED, exclude_unset=True)
+
+
+def definition_of(listed: bytes, rest: str) -> ToolDefinition:
+    """The definition that `listing` and `remainder` were made from.
+
+    Raises:
+        ValidationError: they are not what these functions make.
+    """
+    shown = from_json(listed)
+    return ToolDefinition.model_validate(
+        {
+            **from_json(rest),
+            "title": shown.get("title"),
+            "description": shown.get("description", ""),
+            "input_schema": shown["inputSchema"],
+            "output_schema": shown.get("outputSchema"),
+            "annotations": shown.get("annotations", {}),
+        }
+    )
 
 
 def needs_headers(definition: ToolDefinition) -> bool:

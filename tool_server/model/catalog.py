@@ -48,7 +48,7 @@ class InstalledTool:
     granted: Permissions
     limits: ManifestLimits
     size: int
-    """Characters of the stored definition."""
+    """Bytes that the definition takes as JSON."""
 
 
 class OfferedTool(NamedTuple):

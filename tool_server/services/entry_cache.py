@@ -8,7 +8,7 @@ from tool_server.model.catalog import Catalog, CatalogEntry, OfferedTool
 
 MAX_ENTRIES = 4_096
 MAX_SIZE = 16 * 2**20
-"""Characters of stored definitions. Parsed, and with compiled validators, they take several times as many bytes."""
+"""Bytes of definitions as JSON. Parsed, and with compiled validators, they take several times as many bytes."""
 
 
 class EntryCache:
@@ -36,7 +36,7 @@ class EntryCache:
         return found[1]
 
     def add(self, tool: OfferedTool, entry: CatalogEntry, size: int) -> CatalogEntry:
-        """Keep an entry of `size` characters; where the tool has one already, that one stays. Returns what is kept."""
+        """Keep an entry of `size` bytes; where the tool has one already, that one stays. Returns what is kept."""
         known = self.get(tool)
         if known is not None:
             return known

@@ -12,13 +12,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Select, delete, insert, select
 
 from tool_server.errors import Unavailable
-from tool_server.inspection.offering import listing, needs_headers, offering_of
+from tool_server.inspection.offering import definition_of, listing, needs_headers, offering_of, remainder
 from tool_server.model.catalog import InstalledTool, Offer, OfferChanges, OfferedTool
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.names import tool_name
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program, Release
-from tool_server.model.tool import QuarantinedTool, ToolDefinition
+from tool_server.model.tool import QuarantinedTool
 from tool_server.storage import releases
 from tool_server.storage.tables import (
     INSTALLATION_REVISION,
@@ -34,6 +34,9 @@ from tool_server.storage.tables import (
 Values = dict[str, Any]
 
 _quarantined = TypeAdapter(tuple[QuarantinedTool, ...])
+
+_BATCH = 1_000
+"""Rows fetched at a time."""
 
 _TOOL_COLUMNS = ("plugin", "position", "name", "tool", "needs_headers", "listing")
 
@@ -57,7 +60,7 @@ def derive(release: Release) -> tuple[Values, list[Values]]:
             "tool": tool.name,
             "needs_headers": needs_headers(tool),
             "listing": listing(plugin, release.version, tool),
-            "definition": _encode(tool),
+            "remainder": remainder(tool),
         }
         for position, tool in enumerate(offering.tools)
     ]
@@ -139,7 +142,7 @@ def since(connection: Connection, revision: int) -> OfferChanges:
     seen = -1 if complete else revision
     heads = {row.plugin: row for row in connection.execute(_heads(seen))}
     tools: dict[str, list[OfferedTool]] = {}
-    for plugin, position, name, tool, headers, wire in connection.execute(_tools(seen)):
+    for plugin, position, name, tool, headers, wire in connection.execute(_tools(seen)).yield_per(_BATCH):
         head = heads.get(plugin)
         if head is not None:
             # The head's strings, not the row's own copies of them: there may be tens of thousands of rows.
@@ -191,7 +194,7 @@ def read_tools(connection: Connection, wanted: Sequence[OfferedTool]) -> tuple[I
 def _read_tool(connection: Connection, tool: OfferedTool) -> InstalledTool | None:
     row = connection.execute(
         select(
-            offered_tools.c.definition,
+            offered_tools.c.remainder,
             offers.c.program,
             offers.c.permissions,
             offers.c.limits,
@@ -210,12 +213,12 @@ def _read_tool(connection: Connection, tool: OfferedTool) -> InstalledTool | Non
         return None
     try:
         return InstalledTool(
-            definition=ToolDefinition.model_validate_json(row.definition),
+            definition=definition_of(tool.listing, row.remainder),
             program=Program.model_validate_json(row.program),
             requested=Permissions.model_validate_json(row.permissions),
             granted=Permissions.model_validate_json(row.granted),
             limits=ManifestLimits.model_validate_json(row.limits),
-            size=len(row.definition),
+            size=len(tool.listing) + len(row.remainder),
         )
     except ValidationError as error:
         raise Unavailable(

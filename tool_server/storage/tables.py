@@ -133,8 +133,8 @@ offered_tools = Table(
     Column("tool", Text, nullable=False),
     Column("needs_headers", Boolean, nullable=False),
     Column("listing", LargeBinary, nullable=False),
-    # Last, and not read before the tool's first call.
-    Column("definition", Text, nullable=False),
+    # What the listing does not say; not read before the tool's first call.
+    Column("remainder", Text, nullable=False),
 )
 
 counters = Table(

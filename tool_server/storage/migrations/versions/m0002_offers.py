@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("tool", sa.Text, nullable=False),
         sa.Column("needs_headers", sa.Boolean, nullable=False),
         sa.Column("listing", sa.LargeBinary, nullable=False),
-        sa.Column("definition", sa.Text, nullable=False),
+        sa.Column("remainder", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("plugin", "position", name="pk_offered_tools"),
         sa.ForeignKeyConstraint(["plugin"], ["offers.plugin"], name="fk_offered_tools_offers"),
     )
