@@ -15,7 +15,7 @@ from tests.support.guests import compile_c, guest
 from tool_server.background import background
 from tool_server.bootstrap import Services, build, watching
 from tool_server.config import Config
-from tool_server.errors import Unavailable
+from tool_server.errors import NotFound, Unavailable
 from tool_server.model.caller import LOCAL
 from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
@@ -121,6 +121,134 @@ async def test_watch_offers_what_another_process_installs_and_takes_away(config:
             await other.install.uninstall("distant", LOCAL)
             await changed[1].wait()
             assert await fresh.catalog.find(tool) is None
+
+
+async def run_sql(config: Config, *statements: str) -> None:
+    """Change the database behind the product's back."""
+    with closing(sqlite3.connect(config.data_dir / "tool-server.db", isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+async def test_a_tool_is_read_at_its_first_call_and_never_again(config: Config, fresh: Services) -> None:
+    called, uncalled = await offer_guest(fresh, "called", "echo"), await offer_guest(fresh, "uncalled", "echo")
+    await fresh.invoke.call(called, {"a": 1}, LOCAL)
+    entry = await fresh.catalog.find(called)
+    await run_sql(config, "ALTER TABLE offered_tools RENAME TO hidden")
+    assert (await fresh.invoke.call(called, {"a": 2}, LOCAL)).content[0]["text"] == '{"a":2}'
+    assert await fresh.catalog.find(called) is entry
+    with pytest.raises(Unavailable):
+        await fresh.invoke.call(uncalled, {}, LOCAL)
+    assert uncalled in fresh.catalog.current.names
+    await run_sql(config, "ALTER TABLE hidden RENAME TO offered_tools")
+    assert (await fresh.invoke.call(uncalled, {"a": 3}, LOCAL)).content[0]["text"] == '{"a":3}'
+
+
+async def test_nothing_of_a_tool_but_its_listing_is_read_at_a_start(config: Config) -> None:
+    async with build(config) as services:
+        good, bad = await offer_guest(services, "good", "echo"), await offer_guest(services, "bad", "echo")
+    await run_sql(
+        config,
+        "UPDATE versions SET release = 'unreadable'",
+        "UPDATE offers SET program = 'unreadable' WHERE plugin = 'bad'",
+        "UPDATE offered_tools SET remainder = 'unreadable' WHERE plugin = 'bad'",
+    )
+    async with build(config) as services:
+        assert services.catalog.current.names == (bad, good)
+        assert (await services.invoke.call(good, {"a": 1}, LOCAL)).content[0]["text"] == '{"a":1}'
+        with pytest.raises(Unavailable, match="db check"):
+            await services.invoke.call(bad, {"a": 1}, LOCAL)
+
+
+async def test_a_change_reads_its_own_plugin_and_no_other(config: Config, fresh: Services) -> None:
+    await offer(fresh, "resting")
+    resting = fresh.catalog.current.find("resting_add")
+    await run_sql(config, "UPDATE offered_tools SET listing = 'changed behind our back'")
+    await offer(fresh, "coming")
+    async with build(config) as other:
+        await offer(other, "distant")
+    assert await fresh.catalog.refresh()
+    assert fresh.catalog.current.names == ("coming_add", "distant_add", "resting_add")
+    assert fresh.catalog.current.find("resting_add") is resting
+
+
+async def test_a_grant_that_another_process_takes_back_holds_from_the_next_refresh(
+    config: Config, fresh: Services
+) -> None:
+    allowed = Permissions(network=("a.example",))
+    await offer(fresh, "asking", permissions={"network": ["a.example"]}, granted=allowed)
+    before = await fresh.catalog.find("asking_add")
+    assert before is not None
+    assert before.permissions == allowed
+    async with build(config) as other:
+        await other.install.install("asking", "1.0.0", LOCAL, Permissions())
+    await fresh.catalog.refresh()
+    after = await fresh.catalog.find("asking_add")
+    assert after is not None
+    assert (after.permissions, before.permissions) == (Permissions(), allowed)
+
+
+async def test_a_first_call_just_after_another_process_moved_the_plugin_gets_the_new_version(
+    config: Config, fresh: Services
+) -> None:
+    heard: list[int] = []
+
+    async def listen() -> None:
+        heard.append(fresh.catalog.current.revision)
+
+    tool = await offer_guest(fresh, "moving", "echo")
+    fresh.catalog.subscribe(listen)
+    async with build(config) as other:
+        await offer_guest(other, "moving", "echo", version="2.0.0")
+        entry = await fresh.catalog.find(tool)
+        assert entry is not None
+        assert (entry.version, len(heard)) == ("2.0.0", 1)
+        await other.install.rollback("moving", LOCAL)
+        await other.install.uninstall("moving", LOCAL)
+    assert await fresh.catalog.find(tool) is entry
+    await fresh.catalog.refresh()
+    assert await fresh.catalog.find(tool) is None
+
+
+async def test_a_first_call_of_what_another_process_uninstalled_is_of_an_unknown_tool(
+    config: Config, fresh: Services
+) -> None:
+    tool = await offer_guest(fresh, "leaving", "echo")
+    async with build(config) as other:
+        await other.install.uninstall("leaving", LOCAL)
+    assert tool in fresh.catalog.current.names
+    with pytest.raises(NotFound):
+        await fresh.invoke.call(tool, {}, LOCAL)
+    assert tool not in fresh.catalog.current.names
+
+
+async def test_concurrent_first_calls_share_one_entry(fresh: Services) -> None:
+    tool = await offer_guest(fresh, "wanted", "echo")
+    found: list[object] = []
+
+    async def find() -> None:
+        found.append(await fresh.catalog.find(tool))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(find)
+    assert len({id(entry) for entry in found}) == 1
+    assert found[0] is not None
+
+
+async def test_a_database_put_back_from_a_backup_is_read_as_a_whole(config: Config, fresh: Services) -> None:
+    await offer(fresh, "kept")
+    await run_sql(config, "VACUUM INTO '" + str(config.data_dir / "backup.db") + "'")
+    await offer(fresh, "lost")
+    assert fresh.catalog.current.names == ("kept_add", "lost_add")
+    with (
+        closing(sqlite3.connect(config.data_dir / "backup.db")) as backup,
+        closing(sqlite3.connect(config.data_dir / "tool-server.db")) as database,
+    ):
+        backup.backup(database)
+    assert await fresh.catalog.refresh()
+    assert fresh.catalog.current.names == ("kept_add",)
+    assert fresh.catalog.current.revision == 1
 
 
 async def test_while_the_database_refuses_the_old_snapshot_serves_and_watch_goes_on(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic_core import from_json, to_json
+from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_limits import asked_limits
@@ -19,7 +20,9 @@ VERSION_KEY = "tool-server/version"
 
 _LISTED = {"title", "description", "input_schema", "output_schema", "annotations"}
 
-_HEADER_KEYWORD = b'"x-mcp-header"'
+_HEADER_KEYWORD = b'"x-mcp-header":'
+
+_object = TypeAdapter(JsonObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,13 @@ def definition_of(listed: bytes, rest: str) -> ToolDefinition:
     Raises:
         ValidationError: they are not what these functions make.
     """
-    shown = from_json(listed)
+    shown = _object.validate_json(listed)
     return ToolDefinition.model_validate(
         {
-            **from_json(rest),
+            **_object.validate_json(rest),
             "title": shown.get("title"),
             "description": shown.get("description", ""),
-            "input_schema": shown["inputSchema"],
+            "input_schema": shown.get("inputSchema"),
             "output_schema": shown.get("outputSchema"),
             "annotations": shown.get("annotations", {}),
         }
