@@ -30,9 +30,9 @@ NAMES = sorted(f"{plugin_name(number)}_echo_{tool}" for number in range(PLUGINS)
 
 
 @pytest.fixture(scope="module")
-async def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("big") / "data"
-    await fill(data_dir, PLUGINS)
+    anyio.run(fill, data_dir, PLUGINS)
     return data_dir
 
 
