@@ -86,11 +86,13 @@ def prepare_data_dir(config: Config) -> None:
 
 
 @asynccontextmanager
-async def build(config: Config, *, environment: Mapping[str, str] | None = None) -> AsyncGenerator[Services]:
+async def build(
+    config: Config, *, environment: Mapping[str, str] | None = None, load_catalog: bool = True
+) -> AsyncGenerator[Services]:
     """Open storage, prepare the sandbox (no worker starts yet) and wire the services.
 
-    The catalogue is loaded and the call recorder runs while the block does; on the way out every record is written
-    and every worker ended.
+    The catalogue is loaded (unless `load_catalog` leaves that to whoever first refreshes it) and the call recorder
+    runs while the block does; on the way out every record is written and every worker ended.
 
     Raises:
         Unavailable: the data folder, database or artifact store cannot be opened.
@@ -111,7 +113,8 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
         recorder = CallRecorder(call_log)
         async with open_pool(config, _program_reader(artifacts)) as pool, recorder.running():
-            await catalog.refresh()
+            if load_catalog:
+                await catalog.refresh()
             yield Services(
                 config=config,
                 plugins=plugins,
@@ -166,7 +169,8 @@ def _program_reader(artifacts: ArtifactStore) -> Callable[[str], Awaitable[bytes
 
 def _refresher(catalog: CatalogService) -> Callable[[], Awaitable[None]]:
     async def refresh() -> None:
-        await catalog.refresh()
+        if catalog.loaded:
+            await catalog.refresh()
 
     return refresh
 

@@ -114,8 +114,8 @@ class PluginStore(Protocol):
         """The plugin's pin, or None."""
         ...
 
-    async def list_installed(self) -> tuple[Installation, ...]:
-        """All installations, by plugin name."""
+    async def list_installed(self, limit: int | None = None, after: str = "") -> tuple[Installation, ...]:
+        """At most `limit` installations by plugin name (None: all), those after the name `after`."""
         ...
 
     async def offers_since(self, revision: int) -> OfferChanges:

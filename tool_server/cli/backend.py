@@ -17,6 +17,7 @@ from tool_server.cli.credentials import Credentials, load_credentials
 from tool_server.inspection.manifest_files import PluginSource
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Scope, TokenRecord
+from tool_server.model.catalog import Catalog
 from tool_server.model.catalog import OfferedTool as ListedTool
 from tool_server.model.json_value import JsonObject
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
@@ -125,22 +126,31 @@ class LocalBackend:
         await self._services.install.uninstall(plugin, LOCAL)
 
     async def installed(self) -> tuple[InstalledPlugin, ...]:
-        catalog = self._services.catalog.current
-        return tuple(
-            InstalledPlugin(installation, catalog.tools_of(installation.plugin))
-            for installation in await self._services.browse.installed(LOCAL)
-        )
+        catalog = await self._loaded_catalog()
+        found: list[InstalledPlugin] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self._services.browse.installed(LOCAL, after=after)
+            found += [InstalledPlugin(item, catalog.tools_of(item.plugin)) for item in page.items]
+            after = page.next
+        return tuple(found)
 
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release:
         return await self._services.browse.set_yanked(plugin, version, yanked, LOCAL, reason)
 
     async def offered(self) -> Offered:
-        catalog = self._services.catalog.current
+        catalog = await self._loaded_catalog()
         tools = tuple(_shown(tool) for tool in catalog)
         return Offered(tools, catalog.quarantined)
 
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
+        await self._loaded_catalog()
         return await self._services.invoke.call(tool, arguments, LOCAL)
+
+    async def _loaded_catalog(self) -> Catalog:
+        # Not before it is asked for: most commands touch one plugin, whatever else is installed.
+        await self._services.catalog.refresh()
+        return self._services.catalog.current
 
     async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
         return await self._services.tokens.create(name, scopes, LOCAL, lifetime)
@@ -178,7 +188,7 @@ def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:
 
 @asynccontextmanager
 async def _local(data_dir: Path | None) -> AsyncGenerator[Backend]:
-    async with build(load_config(data_dir).config) as services:
+    async with build(load_config(data_dir).config, load_catalog=False) as services:
         yield LocalBackend(services)
 
 

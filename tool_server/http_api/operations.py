@@ -14,6 +14,7 @@ from tool_server.http_api.shapes import (
     Health,
     InstallationChange,
     InstallationList,
+    InstallationQuery,
     InstallBody,
     NoQuery,
     PluginPage,
@@ -142,7 +143,8 @@ _PLUGINS = (
 _INSTALLATIONS = (
     Operation(
         *("GET", "/api/v1/installations", "list_installations", "List installations", "installations", Scope.READ),
-        {200: Success("all, by plugin name", InstallationList)},
+        {200: Success("one page, by plugin name", InstallationList)},
+        query=InstallationQuery,
     ),
     Operation(
         *("PUT", _INSTALLATION, "install", "Install or re-pin a plugin", "installations", Scope.ADMIN),

@@ -11,7 +11,14 @@ from tool_server.http_api.registry_services import RegistryServices
 from tool_server.http_api.requests import read_model, read_query
 from tool_server.http_api.resource import resource
 from tool_server.http_api.responses import model_response
-from tool_server.http_api.shapes import InstallationChange, InstallationList, InstallationView, InstallBody, NoQuery
+from tool_server.http_api.shapes import (
+    InstallationChange,
+    InstallationList,
+    InstallationQuery,
+    InstallationView,
+    InstallBody,
+    NoQuery,
+)
 from tool_server.model.caller import Scope
 from tool_server.services.install import Installed
 
@@ -35,9 +42,9 @@ class InstallationRoutes:
         ]
 
     async def list_all(self, request: Request) -> Response:
-        """Every installation and the tools it offers right now."""
-        read_query(request, NoQuery)
-        installed = await self._browse.installed(caller_of(request))
+        """One page of installations and the tools they offer right now."""
+        query = read_query(request, InstallationQuery)
+        installed = await self._browse.installed(caller_of(request), query.limit, query.after)
         offered = self._catalog.current
         items = [
             InstallationView(
@@ -45,9 +52,9 @@ class InstallationRoutes:
                 tools=offered.tools_of(installation.plugin),
                 quarantined=offered.quarantined_of(installation.plugin),
             )
-            for installation in installed
+            for installation in installed.items
         ]
-        return model_response(InstallationList(items=tuple(items)))
+        return model_response(InstallationList(items=tuple(items), next=installed.next))
 
     async def install(self, request: Request) -> Response:
         """Pin a plugin: 201 where it was not installed, else 200."""

@@ -80,6 +80,13 @@ class PluginQuery(Query):
     after: PlainText = Field(default="", description="the `next` of the page before")
 
 
+class InstallationQuery(Query):
+    """One page of the installations."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE), _DECIMAL] = MAX_PAGE
+    after: PlainText = Field(default="", description="the `next` of the page before")
+
+
 class ToolQuery(Query):
     """One page of the offered tools."""
 
@@ -143,9 +150,10 @@ class InstallationView(Answer):
 
 
 class InstallationList(Answer):
-    """All installations, by plugin name."""
+    """Installations by plugin name; `next` goes into `after`, null at the end."""
 
     items: tuple[InstallationView, ...]
+    next: str | None
 
 
 class InstallationChange(Answer):
@@ -178,12 +186,12 @@ class QuarantinedView(Answer):
 
 
 class ToolList(Answer):
-    """Some offered tools by name; with the first of them, the tools that are not offered."""
+    """Offered tools by name, with the first page those that are not offered; `next` goes into `after`, null at the
+    end."""
 
     items: tuple[ToolView, ...]
     quarantined: tuple[QuarantinedView, ...]
     next: str | None
-    """To be sent as `after` for the following page; null at the end."""
 
 
 class TokenView(Answer):

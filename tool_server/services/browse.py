@@ -22,6 +22,14 @@ class Page:
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class InstalledPage:
+    """Some installations by plugin name, and the name to continue after (None at the end)."""
+
+    items: tuple[Installation, ...]
+    next: str | None
+
+
 class BrowseService:
     """Reading what is published and installed."""
 
@@ -73,10 +81,16 @@ class BrowseService:
             requested = match
         return await self._plugins.get_version(plugin, requested)
 
-    async def installed(self, caller: Caller) -> tuple[Installation, ...]:
-        """All installations, by plugin name."""
+    async def installed(self, caller: Caller, limit: int = MAX_PAGE, after: str = "") -> InstalledPage:
+        """Installations, by plugin name.
+
+        Raises:
+            Denied: `missing_scope`.
+        """
         caller.require(Scope.READ)
-        return await self._plugins.list_installed()
+        limit = max(1, min(limit, MAX_PAGE))
+        found = await self._plugins.list_installed(limit + 1, after)
+        return InstalledPage(found[:limit], found[limit - 1].plugin if len(found) > limit else None)
 
     async def artifact(self, digest: str, caller: Caller) -> bytes:
         """The wasm bytes of a digest.

@@ -57,6 +57,11 @@ class CatalogService:
         """The snapshot in force."""
         return self._current
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the snapshot shows what the store holds, and not nothing because it was never asked."""
+        return self._current.revision != -1
+
     async def find(self, name: str) -> CatalogEntry | None:
         """An offered tool by its MCP name with all that a call needs, or None.
 

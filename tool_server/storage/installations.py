@@ -101,9 +101,10 @@ def get_installation(connection: Connection, plugin: str) -> Installation | None
     return None if row is None else _decode_installation(row)
 
 
-def list_installed(connection: Connection) -> tuple[Installation, ...]:
+def list_installed(connection: Connection, limit: int | None, after: str) -> tuple[Installation, ...]:
     """See `PluginStore.list_installed`."""
-    rows = connection.execute(select(installations).order_by(installations.c.plugin))
+    found = select(installations).where(installations.c.plugin > after).order_by(installations.c.plugin)
+    rows = connection.execute(found.limit(limit))
     return tuple(_decode_installation(row) for row in rows)
 
 

@@ -56,9 +56,9 @@ class SqlPluginStore:
         """See `PluginStore.get_installation`."""
         return await self._database.read(installations.get_installation, plugin)
 
-    async def list_installed(self) -> tuple[Installation, ...]:
+    async def list_installed(self, limit: int | None = None, after: str = "") -> tuple[Installation, ...]:
         """See `PluginStore.list_installed`."""
-        return await self._database.read(installations.list_installed)
+        return await self._database.read(installations.list_installed, limit, after)
 
     async def offers_since(self, revision: int) -> OfferChanges:
         """See `PluginStore.offers_since`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, Table, Text, select
 
 from tool_server.errors import Conflict
+from tool_server.storage import offers
 
 REVISIONS = ("0001", "0002")
 """Every revision in `migrations/versions`, oldest first; a test compares them."""
@@ -51,8 +52,6 @@ def migrate(connection: Connection, revision: str = "head") -> None:
     """
     from alembic import command
     from alembic.config import Config
-
-    from tool_server.storage import offers
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
