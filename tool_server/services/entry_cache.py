@@ -7,8 +7,8 @@ from collections import OrderedDict
 from tool_server.model.catalog import Catalog, CatalogEntry, OfferedTool
 
 MAX_ENTRIES = 4_096
-MAX_SIZE = 16 * 2**20
-"""Bytes of definitions as JSON. Parsed, and with compiled validators, they take several times as many bytes."""
+MAX_SIZE = 6 * 2**20
+"""Bytes of definitions as JSON. Parsed, with compiled validators, they take about twenty times as many."""
 
 
 class EntryCache:
