@@ -300,7 +300,7 @@ async def test_the_whole_server_is_an_application_with_a_lifespan(config: Config
         _ = app.services
     async with build(config) as services:
         assert len(await services.call_log.recent()) == 2
-        assert [item.installation.plugin for item in await services.browse.installed(LOCAL)] == ["sums"]
+        assert [item.plugin for item in (await services.browse.installed(LOCAL)).items] == ["sums"]
 
 
 async def test_a_request_without_the_lifespan_is_refused_by_name(config: Config) -> None:

@@ -96,11 +96,13 @@ def prepare_data_dir(config: Config) -> None:
 
 
 @asynccontextmanager
-async def build(config: Config, *, environment: Mapping[str, str] | None = None) -> AsyncGenerator[Services]:
+async def build(
+    config: Config, *, environment: Mapping[str, str] | None = None, load_catalog: bool = True
+) -> AsyncGenerator[Services]:
     """Open storage, prepare the sandbox (no worker starts yet) and wire the services.
 
-    The catalogue is loaded and the call recorder runs while the block does; on the way out every record is written
-    and every worker ended.
+    The catalogue is loaded (unless `load_catalog` leaves that to whoever first refreshes it) and the call recorder
+    runs while the block does; on the way out every record is written and every worker ended.
 
     Raises:
         InvalidInput: `invalid_config`, a root of `filesystem.roots` cannot be shared.
@@ -131,7 +133,8 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
             open_pool(config, _program_reader(artifacts), host_functions) as pool,
             recorder.running(),
         ):
-            await catalog.refresh()
+            if load_catalog:
+                await catalog.refresh()
             yield Services(
                 config=config,
                 plugins=plugins,
@@ -224,7 +227,8 @@ def _program_reader(artifacts: ArtifactStore) -> Callable[[str], Awaitable[bytes
 
 def _refresher(catalog: CatalogService) -> Callable[[], Awaitable[None]]:
     async def refresh() -> None:
-        await catalog.refresh()
+        if catalog.loaded:
+            await catalog.refresh()
 
     return refresh
 
@@ -326,7 +330,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         anonymous_loopback=config.auth.anonymous_loopback,
         anonymous_everywhere=open_to_all,
         lifespan=living,
-        pages=[home_page(lambda: services.catalog.current, VERSION)],
+        pages=[home_page(lambda: services.catalog.current, services.catalog.describe, VERSION)],
     )
     return HttpApplication(app, mcp)
 

@@ -148,7 +148,11 @@ async def load_plugin(
                 ceiling if limits is None else limits.capped_by(ceiling),
             )
         }
-        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ, shared_folders(settings))
+
+        async def find(name: str) -> CatalogEntry | None:
+            return entries.get(name)
+
+        invoke = InvokeService(find, pool, _Unrecorded(), SystemClock(), os.environ, shared_folders(settings))
         yield LoadedPlugin(release, entries, invoke)
 
 

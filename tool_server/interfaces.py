@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from tool_server.errors import ToolServerError
 from tool_server.model.call import Call, CallRecord, GuestOutput, Probe
 from tool_server.model.caller import TokenRecord
+from tool_server.model.catalog import InstalledTool, OfferChanges, OfferedTool
 from tool_server.model.limits import Limits
 from tool_server.model.release import (
     Installation,
-    InstalledRelease,
     PluginSummary,
     Program,
     Release,
@@ -40,6 +40,17 @@ class PluginStore(Protocol):
         """Store a new version and, with the first one, the plugin, owned by `release.publisher`.
 
         Returns False when the same version with equal manifest and wasm digests is already there.
+
+        Raises:
+            Conflict: `version_exists`, the version is there with other bytes.
+            Denied: `not_owner`, the plugin belongs to another publisher.
+        """
+        ...
+
+    async def find_published(
+        self, plugin: str, version: str, *, publisher: str, digest: str, manifest_digest: str
+    ) -> Release | None:
+        """The version, where it is stored with these digests of wasm and manifest; None where it could be added.
 
         Raises:
             Conflict: `version_exists`, the version is there with other bytes.
@@ -76,8 +87,16 @@ class PluginStore(Protocol):
         """
         ...
 
-    async def put_installation(self, installation: Installation) -> None:
-        """Install or re-pin a plugin; advances the revision.
+    async def change_installation(
+        self, plugin: str, change: Callable[[Installation | None], Installation]
+    ) -> tuple[Installation | None, Installation]:
+        """Install or re-pin a plugin: `change` makes the new installation from the present one (None: there is none).
+
+        Nobody else changes it meanwhile; what `change` raises comes out, and nothing has changed. A result that
+        differs advances the revision. `change` runs in a worker thread and must be quick and pure.
+
+        Returns:
+            The installation before and after.
 
         Raises:
             NotFound: `unknown_version`.
@@ -96,8 +115,19 @@ class PluginStore(Protocol):
         """The plugin's pin, or None."""
         ...
 
-    async def list_installed(self) -> tuple[InstalledRelease, ...]:
-        """All installations with their versions, by plugin name."""
+    async def list_installed(self, limit: int | None = None, after: str = "") -> tuple[Installation, ...]:
+        """At most `limit` installations by plugin name (None: all), those after the name `after`."""
+        ...
+
+    async def offers_since(self, revision: int) -> OfferChanges:
+        """What the plugins offer whose installation changed after `revision`; nothing else is read.
+
+        With -1, and with a revision that the store never had, everything there is.
+        """
+        ...
+
+    async def read_tools(self, wanted: Sequence[OfferedTool]) -> tuple[InstalledTool | None, ...]:
+        """What calls to these tools need, each None where its plugin's installation has changed since."""
         ...
 
     async def revision(self) -> int:

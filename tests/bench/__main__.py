@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import http_calls, parallel, sandbox_calls, stdio_start
+from tests.bench import catalogue, http_calls, parallel, sandbox_calls, stdio_start
 from tests.bench.report import Figure, table, write
 
 BENCHES: Mapping[str, Callable[[], Figure]] = {
@@ -17,6 +17,9 @@ BENCHES: Mapping[str, Callable[[], Figure]] = {
     "http": http_calls.measure,
     "stdio": stdio_start.measure,
     "parallel": parallel.measure,
+    "catalogue_call": catalogue.measure_calls,
+    "catalogue_start": catalogue.measure_start,
+    "catalogue_page": catalogue.measure_page,
 }
 
 

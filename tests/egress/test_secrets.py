@@ -113,7 +113,8 @@ def test_a_secret_that_is_not_permitted_or_not_there_is_named(place: Place) -> N
         ((), (HOST,), f"{SITE}/", "ok"),
         ((), ("*.example.com",), f"{SITE}/", "secret_needs_host"),
         ((), ("*",), f"{SITE}/", "secret_needs_host"),
-        ((), ("*.example.com", HOST), f"{SITE}/", "ok"),
+        # The wildcard takes the name in, and so nobody has said that it is this host that gets the secret.
+        ((), ("*.example.com", HOST), f"{SITE}/", "secret_needs_host"),
         ((), ("*.example.com", HOST), f"https://{OTHER}/", "secret_needs_host"),
         ((HOST,), ("*",), f"{SITE}/", "ok"),
         ((HOST,), (HOST, OTHER), f"https://{OTHER}/", "secret_not_for_host"),

@@ -114,3 +114,21 @@ async def test_only_an_admin_moves_pins(registry: Registry, scope: str | None, m
     async with registry.client(scope) as client:
         response = await client.request(method, f"/api/v1/installations/absent{path}")
     assert "--scope admin" in assert_problem(response, 403, "missing_scope")["detail"]
+
+
+async def test_the_listing_comes_in_pages(registry: Registry) -> None:
+    names = {await registry.installed() for _ in range(3)}
+    async with registry.client("read") as client:
+        whole = (await client.get("/api/v1/installations")).json()
+        assert whole["next"] is None
+        found: list[object] = []
+        after = ""
+        while after is not None:
+            page = (await client.get("/api/v1/installations", params={"limit": 2, "after": after})).json()
+            assert len(page["items"]) <= 2
+            found += page["items"]
+            after = page["next"]
+        assert found == whole["items"]
+        assert names <= {item["installation"]["plugin"] for item in whole["items"]}
+        for query in ("limit=0", "limit=501", "q=x"):
+            assert_problem(await client.get(f"/api/v1/installations?{query}"), 400, "invalid_query")

@@ -169,6 +169,27 @@ async def test_a_tool_in_quarantine_is_listed_with_the_reason(registry: Registry
     assert all(item["rule"] and item["reason"] for item in held)
 
 
+async def test_the_listing_comes_in_pages_and_the_first_one_holds_the_quarantine(registry: Registry) -> None:
+    for _ in range(3):
+        await registry.installed()
+    await registry.installed("q" + "-q" * 30, guest_name="servlet", tools=None)
+    async with registry.client("read") as client:
+        whole = (await client.get("/api/v1/tools")).json()
+        assert whole["next"] is None
+        found: list[object] = []
+        after, held = "", [bool(whole["quarantined"])]
+        while after is not None:
+            page = (await client.get("/api/v1/tools", params={"limit": 2, "after": after})).json()
+            assert len(page["items"]) <= 2
+            found += page["items"]
+            after, held = page["next"], [*held, bool(page["quarantined"])]
+        assert found == whole["items"]
+        assert held[:3] == [True, True, False]
+        assert (await client.get("/api/v1/tools?after=~")).json() == {"items": [], "quarantined": [], "next": None}
+        for query in ("limit=0", "limit=1001", "limit=x", "page=2"):
+            assert_problem(await client.get(f"/api/v1/tools?{query}"), 400, "invalid_query")
+
+
 async def test_the_call_log_is_for_admins_and_shows_no_values(registry: Registry) -> None:
     name = await registry.installed()
     tool = f"{name}_add"

@@ -398,15 +398,17 @@ DEFAULTS = Limits(memory_bytes=2**19, timeout_ms=500, input_bytes=50, output_byt
 )
 def test_limits_are_what_is_asked_for_up_to_the_ceiling(written: JsonObject, expected: Limits) -> None:
     manifest, _ = parse_manifest({**BASE, "limits": written})
-    assert resolve_limits(manifest, DEFAULTS, CEILING) == expected
+    assert resolve_limits(manifest.limits, DEFAULTS, CEILING) == expected
 
 
 def test_a_default_beyond_the_ceiling_is_lowered_too() -> None:
-    assert resolve_limits(parse_manifest(BASE)[0], CEILING, DEFAULTS) == DEFAULTS.model_copy(update={"fuel": 500})
+    assert resolve_limits(parse_manifest(BASE)[0].limits, CEILING, DEFAULTS) == DEFAULTS.model_copy(
+        update={"fuel": 500}
+    )
 
 
 def test_a_limit_that_is_too_small_names_its_field() -> None:
     manifest = Manifest.model_validate({**BASE, "limits": {"timeout": 5}})
     with pytest.raises(InvalidInput, match=r"\$\.limits\.timeout.*20ms") as caught:
-        resolve_limits(manifest, DEFAULTS, CEILING)
+        resolve_limits(manifest.limits, DEFAULTS, CEILING)
     assert caught.value.data["path"] == "$.limits.timeout"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from types import MappingProxyType
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from mcp import Client, MCPError
+from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 
 from tests.http_api.registry import Registry
@@ -15,7 +17,7 @@ from tests.mcp_api.wire import CLIENT_MODES, ERAS, MODERN, post
 from tests.support.plugins import TRIAL_TOOLS
 from tool_server.mcp_api.hang_up import HangUpWatch
 from tool_server.mcp_api.tools import ToolHandlers
-from tool_server.model.catalog import Catalog, CatalogEntry
+from tool_server.model.catalog import Catalog, Offer, OfferedTool
 from tool_server.version import VERSION
 
 
@@ -58,27 +60,31 @@ class Pages:
     """A server of two tools a page, whose tools can be changed."""
 
     def __init__(self, registry: Registry) -> None:
-        (self._entry, *_) = registry.services.catalog.current.entries.values()
         self._catalog = Catalog()
         handlers = ToolHandlers(lambda: self._catalog, registry.services.invoke.call, HangUpWatch(), page_size=2)
-        self.server = Server("pages", on_list_tools=handlers.list_tools, on_call_tool=handlers.call_tool)
+        self.server = Server(
+            "pages",
+            cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+            on_list_tools=handlers.list_tools,
+            on_call_tool=handlers.call_tool,
+        )
 
     def offer(self, names: Iterable[str]) -> None:
         """Have tools of these names from now on."""
-        entries = {name: self._named(name) for name in sorted(names)}
-        self._catalog = Catalog(self._catalog.revision + 1, MappingProxyType(entries))
+        self._catalog = catalog_of(names)
 
-    def _named(self, name: str) -> CatalogEntry:
-        entry = self._entry
-        return CatalogEntry(
-            name=name,
-            plugin=entry.plugin,
-            version=entry.version,
-            definition=entry.definition,
-            program=entry.program,
-            permissions=entry.permissions,
-            limits=entry.limits,
-        )
+
+def catalog_of(names: Iterable[str]) -> Catalog:
+    """A catalogue with tools of these names."""
+    tools = tuple(
+        OfferedTool(name, "plugin", "1.0.0", name, position, 1, False, tool_bytes(name))
+        for position, name in enumerate(dict.fromkeys(names))
+    )
+    return Catalog(1, [Offer("plugin", "1.0.0", datetime(2026, 1, 1, tzinfo=UTC), tools)])
+
+
+def tool_bytes(name: str) -> bytes:
+    return json.dumps({"name": name, "inputSchema": {"type": "object"}}).encode()
 
 
 @pytest.fixture

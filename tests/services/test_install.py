@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from tests.services.publishing import CALLER, publish, stored
-from tool_server.bootstrap import Services
+from tool_server.bootstrap import Services, build
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError
 from tool_server.model.caller import LOCAL, Caller, Scope
 from tool_server.model.permission import Permissions
@@ -27,7 +28,7 @@ async def plugin(services: Services, name: str) -> str:
 
 def offered(services: Services, plugin: str) -> list[str]:
     """The version that each offered tool of the plugin comes from."""
-    return [entry.version for entry in services.catalog.current.entries.values() if entry.plugin == plugin]
+    return [tool.version for tool in services.catalog.current if tool.plugin == plugin]
 
 
 @pytest.mark.parametrize(
@@ -151,3 +152,59 @@ async def test_only_an_admin_moves_pins(services: Services, plugin: str, caller:
         with pytest.raises(Denied):
             await command(plugin, caller)
     assert await stored(services) == before
+
+
+async def test_of_installs_at_the_same_time_each_knows_the_one_before_it(services: Services, name: str) -> None:
+    release = (await publish(services, name, "1.0.0")).release
+    for minor in range(1, 13):
+        manifest = release.manifest.model_copy(update={"version": f"1.{minor}.0"})
+        await services.plugins.add_version(release.model_copy(update={"manifest": manifest}))
+    await services.install.install(name, "1.0.0", LOCAL)
+    previous: list[str | None] = []
+
+    async with build(services.config) as other, anyio.create_task_group() as tasks:
+
+        async def install(where: Services, version: str) -> None:
+            previous.append((await where.install.install(name, version, LOCAL)).installation.previous)
+
+        for minor in range(1, 13):
+            tasks.start_soon(install, (services, other)[minor % 2], f"1.{minor}.0")
+    last = await services.plugins.get_installation(name)
+    assert last is not None
+    # Every version was moved off exactly once, but for the one that is pinned in the end.
+    assert sorted([*map(str, previous), last.version]) == sorted(f"1.{minor}.0" for minor in range(13))
+
+
+async def test_rollbacks_at_the_same_time_are_made_one_after_the_other(services: Services, plugin: str) -> None:
+    await services.install.install(plugin, "1.0.0", LOCAL)
+    await services.install.install(plugin, "2.0.0", LOCAL)
+    versions: list[str] = []
+
+    async def rollback() -> None:
+        versions.append((await services.install.rollback(plugin, LOCAL)).installation.version)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(rollback)
+    assert (versions.count("1.0.0"), versions.count("2.0.0")) == (5, 5)
+    assert offered(services, plugin) == ["2.0.0"]
+
+
+async def test_an_install_says_whether_the_plugin_was_there(services: Services, plugin: str) -> None:
+    first, again, moved = [await services.install.install(plugin, wanted, LOCAL) for wanted in ("^1", "^1", "^2")]
+    assert [(one.changed, one.created) for one in (first, again, moved)] == [
+        (True, True),
+        (False, False),
+        (True, False),
+    ]
+
+
+async def test_a_process_that_never_listed_the_catalogue_does_not_read_it_to_install(
+    services: Services, plugin: str
+) -> None:
+    async with build(services.config, load_catalog=False) as other:
+        await other.install.install(plugin, "", LOCAL)
+        assert not other.catalog.loaded
+        assert len(other.catalog.current) == 0
+        await other.catalog.refresh()
+        assert other.catalog.current.tools_of(plugin)

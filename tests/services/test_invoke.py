@@ -254,7 +254,8 @@ async def test_a_full_queue_refuses_and_a_cancelled_call_frees_its_worker(narrow
 
 async def test_an_artifact_that_is_gone_is_the_servers_trouble_and_not_an_unknown_tool(narrow: Services) -> None:
     tool = await offer_guest(narrow, "lost", "echo")
-    (entry,) = narrow.catalog.current.entries.values()
+    entry = await narrow.catalog.find(tool)
+    assert entry is not None
     await narrow.artifacts.delete(entry.program.digest)
     with pytest.raises(Unavailable) as failed:
         await narrow.invoke.call(tool, {}, CALLER)

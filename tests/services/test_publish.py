@@ -261,3 +261,17 @@ async def test_equal_bytes_bring_back_an_artifact_that_was_lost(services: Servic
     again = await publish(services, name, wasm=wasm, tools={"add": ADD})
     assert not again.created
     assert await services.artifacts.get(digest) == wasm
+
+
+async def test_the_same_bytes_again_are_found_without_writing(services: Services, name: str) -> None:
+    first = await publish(services, name)
+    with closing(sqlite3.connect(services.config.data_dir / "tool-server.db", isolation_level=None)) as other:
+        # Whoever wanted to write now would wait, and fail in the end.
+        other.execute("BEGIN IMMEDIATE")
+        again = await publish(services, name)
+        with pytest.raises(Conflict):
+            await publish(services, name, description="Another manifest")
+        with pytest.raises(Denied):
+            await publish(services, name, "2.0.0", caller=BOB)
+        other.execute("ROLLBACK")
+    assert (again.release, again.created) == (first.release, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from tool_server.interfaces import PluginStore
 from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
 from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject, sha256_hex
@@ -87,6 +88,11 @@ def make_installation(
         granted=Permissions(network=("api.example.com",)),
         installed_at=NOON,
     )
+
+
+async def put_installation(plugins: PluginStore, installation: Installation) -> None:
+    """Make the plugin's installation this one."""
+    await plugins.change_installation(installation.plugin, lambda present: installation)
 
 
 def make_token(

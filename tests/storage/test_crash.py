@@ -11,6 +11,7 @@ from tool_server.model.json_value import sha256_hex
 from tool_server.storage.artifacts import open_artifacts
 from tool_server.storage.database import open_database
 from tool_server.storage.plugins import SqlPluginStore
+from tool_server.storage.revisions import HEAD
 
 
 async def test_every_acknowledged_publish_survives_kill_9_and_none_is_half_there(database_url: str) -> None:
@@ -73,4 +74,4 @@ def test_processes_that_open_a_fresh_database_at_once_all_succeed(tmp_path: Path
         for number in range(6):
             for opener in openers:
                 send(opener, f"sqlite:///{tmp_path / str(number) / 'tool-server.db'}")
-            assert [receive(opener) for opener in openers] == ["0001"] * 3
+            assert [receive(opener) for opener in openers] == [HEAD] * 3

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from tests.storage.examples import make_release
+from tests.storage.examples import make_installation, make_release, put_installation
 from tool_server.errors import Conflict, Unavailable
 from tool_server.storage import revisions
 from tool_server.storage.database import Database, open_database
@@ -52,6 +52,35 @@ async def test_every_downgrade_undoes_its_upgrade(database: Database, file: Path
     await database.write(revisions.migrate)
     assert await database.read(revisions.stored_revision) == revisions.HEAD
     assert await SqlPluginStore(database).add_version(make_release())
+
+
+async def test_what_older_installations_offer_is_derived_by_the_upgrade(file: Path) -> None:
+    async with open_database(f"sqlite:///{file}") as database:
+        plugins = SqlPluginStore(database)
+        for name in ("alpha", "broken", "gone"):
+            await plugins.add_version(make_release(name))
+            await put_installation(plugins, make_installation(name))
+        await plugins.remove_installation("gone")
+        offers = (await plugins.offers_since(-1)).offers
+        await database.write(revisions.migrate, "0001")
+    assert {"offers", "offered_tools", "installation_changes"}.isdisjoint(tables(file))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE versions SET release = '{}' WHERE plugin = 'broken'")
+    async with open_database(f"sqlite:///{file}") as database:
+        plugins = SqlPluginStore(database)
+        changes = await plugins.offers_since(-1)
+        assert (changes.revision, changes.complete, sorted(changes.offers)) == (4, True, ["alpha", "broken"])
+        before, after, broken = offers["alpha"], changes.offers["alpha"], changes.offers["broken"]
+        assert before is not None
+        assert after is not None
+        assert broken is not None
+        assert [tool._replace(revision=1) for tool in after.tools] == list(before.tools)
+        assert (after.quarantined, broken.tools) == (before.quarantined, ())
+        (stored,) = await plugins.read_tools(after.tools)
+        assert stored is not None
+        assert stored.definition == make_release("alpha").tools[0]
+        (problem,) = await plugins.check()
+        assert "broken 1.0.0 cannot be read" in problem
 
 
 async def test_downgrading_leaves_no_table_behind(file: Path) -> None:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 from sqlalchemy import Connection
 
-from tests.storage.examples import make_installation, make_release, make_token
+from tests.storage.examples import make_installation, make_release, make_token, put_installation
 from tests.storage.processes import receive, running
 from tool_server.errors import InvalidInput, Unavailable
 from tool_server.storage import revisions
@@ -57,7 +57,7 @@ async def test_a_writer_in_another_process_makes_writes_unavailable_and_leaves_r
             for attempt in (
                 plugins.add_version(make_release(version="1.1.0")),
                 plugins.set_yanked("text-tools", "1.0.0", True),
-                plugins.put_installation(make_installation()),
+                put_installation(plugins, make_installation()),
                 SqlTokenStore(database).add(make_token()),
             ):
                 with pytest.raises(Unavailable, match="another process") as caught:
@@ -211,7 +211,7 @@ async def test_check_names_installations_without_their_version_and_versions_that
     plugins = SqlPluginStore(database)
     for version in ("1.1.0", "1.2.0"):
         await plugins.add_version(make_release(version=version))
-    await plugins.put_installation(make_installation())
+    await put_installation(plugins, make_installation())
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("DELETE FROM versions WHERE version = '1.0.0'")
         connection.execute("UPDATE versions SET release = '{' WHERE version = '1.1.0'")
@@ -233,13 +233,13 @@ async def test_check_names_installations_without_their_version_and_versions_that
 async def test_check_names_a_schema_that_is_not_the_newest(database: Database) -> None:
     await database.write(revisions.migrate, "base")
     revision, early_end = await SqlPluginStore(database).check()
-    assert revision == "the schema has revision None, expected '0001': run 'tool-server db upgrade'"
+    assert revision == f"the schema has revision None, expected {revisions.HEAD!r}: run 'tool-server db upgrade'"
     assert early_end.startswith("the search ended early: the database failed")
 
 
 async def test_an_installation_that_cannot_be_read_is_a_database_error(database: Database, file: Path) -> None:
     plugins = SqlPluginStore(database)
-    await plugins.put_installation(make_installation())
+    await put_installation(plugins, make_installation())
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE installations SET granted = '[]'")
     for attempt in (plugins.get_installation("text-tools"), plugins.list_installed()):

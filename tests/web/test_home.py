@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -8,7 +9,7 @@ from tests.support.http_server import serving
 from tests.support.programs import ECHO_SCHEMA, publish_and_install
 from tool_server.bootstrap import build, http_application
 from tool_server.config import Config
-from tool_server.model.catalog import Catalog
+from tool_server.model.catalog import Catalog, Offer
 from tool_server.model.json_value import JsonObject
 from tool_server.model.tool import QuarantinedTool
 from tool_server.web.home import render
@@ -37,13 +38,15 @@ async def test_nothing_from_a_plugin_is_taken_as_markup(tmp_path: Path) -> None:
         texts: JsonObject = {"description": hostile, "title": hostile, "examples": [{"input": {"text": hostile}}]}
         tools: JsonObject = {"echo": {**texts, "input": schema}}
         await publish_and_install(services, "echo", manifest={"tools": tools, "description": hostile})
-        page = render(services.catalog.current, "http://127.0.0.1:8000", hostile)
+        catalog = services.catalog.current
+        page = render(catalog, await services.catalog.describe(catalog.page()), "http://127.0.0.1:8000", hostile)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 5
 
 
 def test_an_empty_server_says_what_to_do_and_a_tool_held_back_is_shown_with_its_reason() -> None:
     held = QuarantinedTool(name="bad", rule="name-collision", reason="the name is taken")
-    page = render(Catalog(quarantined=(("plugin", held),)), "http://127.0.0.1:8000", "1")
+    offer = Offer("plugin", "1.0.0", datetime(2026, 1, 1, tzinfo=UTC), (), (held,))
+    page = render(Catalog(1, [offer]), (), "http://127.0.0.1:8000", "1")
     assert "extism-registry install NAME" in page
     assert "<code>plugin: bad</code> — the name is taken" in page

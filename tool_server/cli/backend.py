@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from pydantic_core import from_json
+
 from tool_server.bootstrap import Services, build
 from tool_server.cli.context import load_config
 from tool_server.cli.credentials import Credentials, load_credentials
@@ -16,6 +18,7 @@ from tool_server.inspection.manifest_files import PluginSource
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Scope, TokenRecord
 from tool_server.model.catalog import Catalog
+from tool_server.model.catalog import OfferedTool as ListedTool
 from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
@@ -134,11 +137,14 @@ class LocalBackend:
         await self._services.install.uninstall(plugin, LOCAL)
 
     async def installed(self) -> tuple[InstalledPlugin, ...]:
-        catalog = self._services.catalog.current
-        return tuple(
-            InstalledPlugin(item.installation, tools_of(catalog, item.installation.plugin))
-            for item in await self._services.browse.installed(LOCAL)
-        )
+        catalog = await self._loaded_catalog()
+        found: list[InstalledPlugin] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self._services.browse.installed(LOCAL, after=after)
+            found += [InstalledPlugin(item, catalog.tools_of(item.plugin)) for item in page.items]
+            after = page.next
+        return tuple(found)
 
     async def list_grants(self) -> tuple[PluginGrants, ...]:
         return await self._services.grants.list_grants(LOCAL)
@@ -159,23 +165,18 @@ class LocalBackend:
         return await self._services.browse.set_yanked(plugin, version, yanked, LOCAL, reason)
 
     async def offered(self) -> Offered:
-        catalog = self._services.catalog.current
-        tools = tuple(
-            OfferedTool(
-                name=entry.name,
-                plugin=entry.plugin,
-                version=entry.version,
-                title=entry.definition.title,
-                description=entry.definition.description,
-                input_schema=entry.definition.input_schema,
-                output_schema=entry.definition.output_schema,
-            )
-            for entry in catalog.entries.values()
-        )
+        catalog = await self._loaded_catalog()
+        tools = tuple(_shown(tool) for tool in catalog)
         return Offered(tools, catalog.quarantined)
 
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
+        await self._loaded_catalog()
         return await self._services.invoke.call(tool, arguments, LOCAL)
+
+    async def _loaded_catalog(self) -> Catalog:
+        # Not before it is asked for: most commands touch one plugin, whatever else is installed.
+        await self._services.catalog.refresh()
+        return self._services.catalog.current
 
     async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
         return await self._services.tokens.create(name, scopes, LOCAL, lifetime)
@@ -196,9 +197,17 @@ class LocalBackend:
         await self._services.secrets.remove(name, LOCAL)
 
 
-def tools_of(catalog: Catalog, plugin: str) -> tuple[str, ...]:
-    """The MCP names that a plugin offers, sorted."""
-    return tuple(entry.name for entry in catalog.entries.values() if entry.plugin == plugin)
+def _shown(tool: ListedTool) -> OfferedTool:
+    shown = from_json(tool.listing)
+    return OfferedTool(
+        name=tool.name,
+        plugin=tool.plugin,
+        version=tool.version,
+        title=shown.get("title"),
+        description=shown.get("description", ""),
+        input_schema=shown["inputSchema"],
+        output_schema=shown.get("outputSchema"),
+    )
 
 
 def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:
@@ -214,7 +223,7 @@ def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:
 
 @asynccontextmanager
 async def _local(data_dir: Path | None) -> AsyncGenerator[Backend]:
-    async with build(load_config(data_dir).config) as services:
+    async with build(load_config(data_dir).config, load_catalog=False) as services:
         yield LocalBackend(services)
 
 

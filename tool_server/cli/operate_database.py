@@ -35,7 +35,7 @@ def upgrade(data_dir: Path | None) -> None:
     config = load_config(data_dir).config
 
     async def main() -> None:
-        async with build(config):
+        async with build(config, load_catalog=False):
             pass
 
     run_async(main)
@@ -51,7 +51,7 @@ def check(data_dir: Path | None, as_json: bool) -> None:
     config = load_config(data_dir).config
 
     async def main() -> StorageReport:
-        async with build(config) as services:
+        async with build(config, load_catalog=False) as services:
             return await services.health.check_storage()
 
     report = run_async(main)

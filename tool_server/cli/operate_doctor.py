@@ -82,7 +82,7 @@ async def _checks(config: Config) -> tuple[dict[str, tuple[bool, str]], Protecti
     protections: ProtectionReport = {}
     results: dict[str, tuple[bool, str]] = {"python": (sys.version_info >= (3, 11), platform.python_version())}
     try:
-        async with build(config) as services:
+        async with build(config, load_catalog=False) as services:
             problems = (await services.health.check_storage()).problems
             results["storage"] = (not problems, "; ".join(problems) or f"{config.data_dir} is clean")
             results["sandbox"] = (True, await services.health.try_sandbox())

@@ -90,13 +90,13 @@ class RemoteBackend:
 
     @_understood
     async def plugins(self, query: str) -> tuple[PluginSummary, ...]:
-        found: list[PluginSummary] = []
-        after: str | None = ""
-        while after is not None:
-            page = await self._json("GET", "plugins", params={"q": query, "after": after})
-            found += [PluginSummary.model_validate(item) for item in page["items"]]
-            after = page["next"]
-        return tuple(found)
+        return tuple(
+            [
+                PluginSummary.model_validate(item)
+                async for page in self._pages("plugins", q=query)
+                for item in page["items"]
+            ]
+        )
 
     @_understood
     async def versions(self, plugin: str) -> tuple[VersionSummary, ...]:
@@ -138,10 +138,12 @@ class RemoteBackend:
 
     @_understood
     async def installed(self) -> tuple[InstalledPlugin, ...]:
-        found = await self._json("GET", "installations")
         return tuple(
-            InstalledPlugin(Installation.model_validate(item["installation"]), tuple(item["tools"]))
-            for item in found["items"]
+            [
+                InstalledPlugin(Installation.model_validate(item["installation"]), tuple(item["tools"]))
+                async for page in self._pages("installations")
+                for item in page["items"]
+            ]
         )
 
     @_understood
@@ -180,7 +182,7 @@ class RemoteBackend:
 
     @_understood
     async def offered(self) -> Offered:
-        found = await self._json("GET", "tools")
+        pages = [page async for page in self._pages("tools")]
         tools = tuple(
             OfferedTool(
                 name=item["name"],
@@ -191,11 +193,13 @@ class RemoteBackend:
                 input_schema=item["inputSchema"],
                 output_schema=item["outputSchema"],
             )
-            for item in found["items"]
+            for page in pages
+            for item in page["items"]
         )
         held = tuple(
             (item["plugin"], QuarantinedTool(name=item["name"], rule=item["rule"], reason=item["reason"]))
-            for item in found["quarantined"]
+            for page in pages
+            for item in page["quarantined"]
         )
         return Offered(tools, held)
 
@@ -236,6 +240,14 @@ class RemoteBackend:
     @_understood
     async def remove_secret(self, name: str) -> None:
         await self._request("DELETE", f"secrets/{quote(name, safe='')}")
+
+    async def _pages(self, path: str, **params: str) -> AsyncGenerator[dict[str, Any]]:
+        """Every page of a listing."""
+        after: str | None = ""
+        while after is not None:
+            page = await self._json("GET", path, params={**params, "after": after})
+            yield page
+            after = page["next"]
 
     async def _json(self, method: str, path: str, **request: Any) -> Any:
         response = await self._request(method, path, **request)

@@ -157,7 +157,7 @@ async def _require_token(config: Config, services: Services) -> None:
 
 def banner(base_url: str, services: Services) -> str:
     """What a person wants to know once the server is up."""
-    tools = len(services.catalog.current.entries)
+    tools = len(services.catalog.current)
     return f"""
   tool-server is up with {tools} tools.
 
@@ -183,5 +183,5 @@ def announce_text(base_url: str, services: Services) -> None:
 
 def announce_json(base_url: str, services: Services) -> None:
     """Print one JSON line, for programs that start the server."""
-    facts = {"mcp_url": f"{base_url}/mcp", "url": base_url, "tools": len(services.catalog.current.entries)}
+    facts = {"mcp_url": f"{base_url}/mcp", "url": base_url, "tools": len(services.catalog.current)}
     click.echo(json.dumps(facts))

@@ -18,6 +18,7 @@ from tool_server.http_api.shapes import (
     Health,
     InstallationChange,
     InstallationList,
+    InstallationQuery,
     InstallBody,
     NoQuery,
     PluginPage,
@@ -34,6 +35,7 @@ from tool_server.http_api.shapes import (
     TokenMade,
     TokenView,
     ToolList,
+    ToolQuery,
     VersionList,
     Whoami,
     YankBody,
@@ -149,7 +151,8 @@ _PLUGINS = (
 _INSTALLATIONS = (
     Operation(
         *("GET", "/api/v1/installations", "list_installations", "List installations", "installations", Scope.READ),
-        {200: Success("all, by plugin name", InstallationList)},
+        {200: Success("one page, by plugin name", InstallationList)},
+        query=InstallationQuery,
     ),
     Operation(
         *("PUT", _INSTALLATION, "install", "Install or re-pin a plugin", "installations", Scope.ADMIN),
@@ -214,7 +217,8 @@ _GRANTS = (
 _TOOLS = (
     Operation(
         *("GET", "/api/v1/tools", "list_tools", "List the offered tools", "tools", Scope.READ),
-        {200: Success("all, by name", ToolList)},
+        {200: Success("one page, by name; the first also holds what is in quarantine", ToolList)},
+        query=ToolQuery,
     ),
     Operation(
         *("POST", "/api/v1/tools/{tool}/call", "call_tool", "Call a tool", "tools", Scope.CALL),

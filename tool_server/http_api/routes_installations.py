@@ -11,7 +11,14 @@ from tool_server.http_api.registry_services import RegistryServices
 from tool_server.http_api.requests import read_model, read_query
 from tool_server.http_api.resource import resource
 from tool_server.http_api.responses import model_response
-from tool_server.http_api.shapes import InstallationChange, InstallationList, InstallationView, InstallBody, NoQuery
+from tool_server.http_api.shapes import (
+    InstallationChange,
+    InstallationList,
+    InstallationQuery,
+    InstallationView,
+    InstallBody,
+    NoQuery,
+)
 from tool_server.model.caller import Scope
 from tool_server.services.install import Installed
 
@@ -35,19 +42,19 @@ class InstallationRoutes:
         ]
 
     async def list_all(self, request: Request) -> Response:
-        """Every installation and the tools it offers right now."""
-        read_query(request, NoQuery)
-        installed = await self._browse.installed(caller_of(request))
+        """One page of installations and the tools they offer right now."""
+        query = read_query(request, InstallationQuery)
+        installed = await self._browse.installed(caller_of(request), query.limit, query.after)
         offered = self._catalog.current
         items = [
             InstallationView(
-                installation=item.installation,
-                tools=tuple(e.name for e in offered.entries.values() if e.plugin == item.installation.plugin),
-                quarantined=tuple(tool for plugin, tool in offered.quarantined if plugin == item.installation.plugin),
+                installation=installation,
+                tools=offered.tools_of(installation.plugin),
+                quarantined=offered.quarantined_of(installation.plugin),
             )
-            for item in installed
+            for installation in installed.items
         ]
-        return model_response(InstallationList(items=tuple(items)))
+        return model_response(InstallationList(items=tuple(items), next=installed.next))
 
     async def install(self, request: Request) -> Response:
         """Pin a plugin: 201 where it was not installed, else 200."""
@@ -55,11 +62,8 @@ class InstallationRoutes:
         caller.require(Scope.ADMIN)
         read_query(request, NoQuery)
         body = await read_model(request, InstallBody, optional=True)
-        plugin = request.path_params["name"]
-        before = await self._browse.installed(caller)
-        known = any(item.installation.plugin == plugin for item in before)
-        installed = await self._install.install(plugin, body.version, caller)
-        return _change(installed, 200 if known else 201)
+        installed = await self._install.install(request.path_params["name"], body.version, caller)
+        return _change(installed, 201 if installed.created else 200)
 
     async def update(self, request: Request) -> Response:
         """Move the pin to the newest version in its range."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -14,10 +15,10 @@ from tool_server.http_api.registry_services import RegistryServices
 from tool_server.http_api.requests import read_json_object, read_query
 from tool_server.http_api.resource import resource
 from tool_server.http_api.responses import json_response, model_response
-from tool_server.http_api.shapes import NoQuery, QuarantinedView, ToolList, ToolView
+from tool_server.http_api.shapes import NoQuery, QuarantinedView, ToolList, ToolQuery, ToolView
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import Scope
-from tool_server.model.catalog import CatalogEntry
+from tool_server.model.catalog import OfferedTool
 
 
 class ToolRoutes:
@@ -36,16 +37,17 @@ class ToolRoutes:
         ]
 
     async def list_all(self, request: Request) -> Response:
-        """Every tool of the catalogue, and those in quarantine."""
+        """One page of the catalogue; with the first one, the tools in quarantine."""
         caller_of(request).require(Scope.READ)
-        read_query(request, NoQuery)
+        query = read_query(request, ToolQuery)
         catalog = self._catalog.current
+        tools = catalog.page(query.after, query.limit)
+        held = () if query.after else catalog.quarantined
         return model_response(
             ToolList(
-                items=tuple(_view(entry) for entry in catalog.entries.values()),
-                quarantined=tuple(
-                    QuarantinedView(plugin=plugin, **tool.model_dump()) for plugin, tool in catalog.quarantined
-                ),
+                items=tuple(_view(tool) for tool in tools),
+                quarantined=tuple(QuarantinedView(plugin=plugin, **tool.model_dump()) for plugin, tool in held),
+                next=tools[-1].name if tools and catalog.has_after(tools[-1].name) else None,
             )
         )
 
@@ -60,17 +62,17 @@ class ToolRoutes:
         return json_response(_result_json(result))
 
 
-def _view(entry: CatalogEntry) -> ToolView:
-    definition = entry.definition
+def _view(tool: OfferedTool) -> ToolView:
+    shown = from_json(tool.listing)
     return ToolView(
-        name=entry.name,
-        plugin=entry.plugin,
-        version=entry.version,
-        title=definition.title,
-        description=definition.description,
-        inputSchema=definition.input_schema,
-        outputSchema=definition.output_schema,
-        annotations=definition.annotations.model_dump(exclude_none=True),
+        name=tool.name,
+        plugin=tool.plugin,
+        version=tool.version,
+        title=shown.get("title"),
+        description=shown.get("description", ""),
+        inputSchema=shown["inputSchema"],
+        outputSchema=shown.get("outputSchema"),
+        annotations=shown.get("annotations", {}),
     )
 
 

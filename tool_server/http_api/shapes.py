@@ -25,6 +25,7 @@ from tool_server.model.tool import QuarantinedTool
 MAX_LIFETIME_SECONDS = 3_650 * 86_400
 MAX_PAGE = 500
 MAX_CALLS = 1_000
+MAX_TOOLS = 1_000
 
 
 def _decimal(value: object) -> object:
@@ -105,6 +106,20 @@ class PluginQuery(Query):
     after: PlainText = Field(default="", description="the `next` of the page before")
 
 
+class InstallationQuery(Query):
+    """One page of the installations."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE), _DECIMAL] = MAX_PAGE
+    after: PlainText = Field(default="", description="the `next` of the page before")
+
+
+class ToolQuery(Query):
+    """One page of the offered tools."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_TOOLS), _DECIMAL] = MAX_TOOLS
+    after: PlainText = Field(default="", description="the `next` of the page before")
+
+
 class ReleaseQuery(Query):
     """Which version to show."""
 
@@ -161,9 +176,10 @@ class InstallationView(Answer):
 
 
 class InstallationList(Answer):
-    """All installations, by plugin name."""
+    """Installations by plugin name; `next` goes into `after`, null at the end."""
 
     items: tuple[InstallationView, ...]
+    next: str | None
 
 
 class InstallationChange(Answer):
@@ -221,10 +237,12 @@ class QuarantinedView(Answer):
 
 
 class ToolList(Answer):
-    """All offered tools by name, and those that are not."""
+    """Offered tools by name, with the first page those that are not offered; `next` goes into `after`, null at the
+    end."""
 
     items: tuple[ToolView, ...]
     quarantined: tuple[QuarantinedView, ...]
+    next: str | None
 
 
 class TokenView(Answer):

@@ -8,7 +8,7 @@ from typing import Any
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_errors import refuse
 from tool_server.model.limits import MIN_TIMEOUT_MS, WASM_PAGE, Limits, parse_duration_ms, parse_size
-from tool_server.model.manifest import Manifest, ManifestLimits
+from tool_server.model.manifest import ManifestLimits
 
 _FIELDS: tuple[tuple[str, str, Callable[[str | int], int], int, str], ...] = (
     ("memory", "memory_bytes", parse_size, WASM_PAGE, "at least one wasm page of 65536 bytes, such as '64MiB'"),
@@ -44,15 +44,15 @@ def asked_limits(limits: ManifestLimits) -> dict[str, int]:
     return asked
 
 
-def resolve_limits(manifest: Manifest, defaults: Limits, ceiling: Limits) -> Limits:
-    """What a call of this plugin gets: the manifest's wishes, `defaults` where it has none, never above `ceiling`.
+def resolve_limits(asked: ManifestLimits, defaults: Limits, ceiling: Limits) -> Limits:
+    """What a call of a plugin gets: the wishes of its manifest, `defaults` where it has none, never above `ceiling`.
 
     A wish beyond the ceiling is lowered to it, without an error.
 
     Raises:
         InvalidInput: `invalid_manifest`, naming the field whose value is no size or duration, or is too small.
     """
-    wanted: dict[str, Any] = {**defaults.model_dump(), **asked_limits(manifest.limits)}
+    wanted: dict[str, Any] = {**defaults.model_dump(), **asked_limits(asked)}
     highest = ceiling.model_dump()
     bounded = {
         field: value if highest[field] is None else highest[field] if value is None else min(value, highest[field])

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
+from pydantic_core import from_json
 
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.hang_up import HangUpWatch
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
-from tool_server.model.catalog import Catalog, CatalogEntry
-from tool_server.model.json_value import JsonObject, canonical_json
+from tool_server.model.catalog import Catalog
+from tool_server.model.json_value import JsonObject
 
 PAGE_SIZE = 1_000
 """Tools on one page. Many clients read only the first."""
 
-HEADER_KEYWORD = b'"x-mcp-header"'
+KEPT_PAGES = 4
+"""Pages kept in their parsed form; each of a thousand tools takes a few megabytes."""
 
 Invoke = Callable[[str, JsonObject, Caller], Awaitable[ToolResult]]
 
 
 class ToolHandlers:
-    """The two handlers. The wire form of every tool is made once for each snapshot of the catalogue."""
+    """The two handlers. What a page shows is parsed once for each snapshot of the catalogue, while it is asked for."""
 
     def __init__(
         self, catalog: Callable[[], Catalog], invoke: Invoke, hang_up: HangUpWatch, page_size: int = PAGE_SIZE
@@ -37,22 +40,29 @@ class ToolHandlers:
         self._invoke = invoke
         self._hang_up = hang_up
         self._page_size = page_size
-        self._made_for: Catalog | None = None
-        self._tools: list[types.Tool] = []
-        self._with_headers: dict[str, JsonObject] = {}
+        self._pages_of: Catalog | None = None
+        self._pages: OrderedDict[str, JsonObject] = OrderedDict()
 
     async def list_tools(
         self, context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         """One page, by name. The cursor names the last tool before it, so pages stay right when tools come and go."""
-        tools = self._current_tools()
-        start = 0
-        if params is not None and params.cursor is not None:
-            after = _decode_cursor(params.cursor)
-            start = next((index for index, tool in enumerate(tools) if tool.name > after), len(tools))
-        page = tools[start : start + self._page_size]
-        more = start + self._page_size < len(tools)
-        return types.ListToolsResult(tools=page, next_cursor=_encode_cursor(page[-1].name) if more else None)
+        after = _decode_cursor(params.cursor) if params is not None and params.cursor is not None else ""
+        # In its wire form, which the SDK takes from any handler and checks: building its types as well costs twice.
+        return cast(types.ListToolsResult, self._page(after))
+
+    def _page(self, after: str) -> JsonObject:
+        catalog = self._catalog()
+        if catalog is not self._pages_of:
+            self._pages.clear()
+            self._pages_of = catalog
+        page = self._pages.get(after)
+        if page is None:
+            page = self._pages[after] = read_page(catalog, after, self._page_size)
+        self._pages.move_to_end(after)
+        if len(self._pages) > KEPT_PAGES:
+            self._pages.popitem(last=False)
+        return page
 
     async def call_tool(
         self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
@@ -69,40 +79,23 @@ class ToolHandlers:
 
     def input_schema(self, name: str) -> JsonObject | None:
         """The input schema of a tool with parameters in `Mcp-Param-*` headers, for the SDK's check; else None."""
-        self._current_tools()
-        return self._with_headers.get(name)
+        tool = self._catalog().find(name)
+        return from_json(tool.listing)["inputSchema"] if tool is not None and tool.needs_headers else None
 
-    def _current_tools(self) -> list[types.Tool]:
-        catalog = self._catalog()
-        if catalog is not self._made_for:
-            self._tools = [wire_tool(entry) for entry in catalog.entries.values()]
-            self._with_headers = {
-                name: entry.definition.input_schema
-                for name, entry in catalog.entries.items()
-                if HEADER_KEYWORD in canonical_json(entry.definition.input_schema)
-            }
-            self._made_for = catalog
-        return self._tools
+
+def read_page(catalog: Catalog, after: str, size: int) -> JsonObject:
+    """The `tools/list` result with at most `size` tools, those after the name `after`, as on the wire."""
+    page = catalog.listings(after, size)
+    # The SDK leaves `resultType` out again where the client's protocol does not know it.
+    result: JsonObject = {"resultType": "complete", "tools": [from_json(listing) for _, listing in page]}
+    if page and catalog.has_after(page[-1][0]):
+        result["nextCursor"] = _encode_cursor(page[-1][0])
+    return result
 
 
 def caller_of(context: ServerRequestContext[Any, Any]) -> Caller:
     """Who sent this request: over HTTP whom the authentication found, over stdio the local user."""
     return LOCAL if context.request is None else context.request.state.caller
-
-
-def wire_tool(entry: CatalogEntry) -> types.Tool:
-    """A catalogue entry as MCP's Tool."""
-    definition = entry.definition
-    hints = definition.annotations.model_dump(exclude_none=True)
-    return types.Tool(
-        name=entry.name,
-        title=definition.title,
-        description=definition.description or None,
-        input_schema=definition.input_schema,
-        output_schema=definition.output_schema,
-        annotations=types.ToolAnnotations.model_validate(hints) if hints else None,
-        _meta={"tool-server/plugin": entry.plugin, "tool-server/version": entry.version},
-    )
 
 
 def wire_result(result: ToolResult) -> types.CallToolResult:

@@ -174,8 +174,7 @@ class Permissions(BaseModel):
     def intersect(self, granted: Permissions) -> Self:
         """Effective permission: what is both requested (`self`) and granted, in the order requested.
 
-        Of two results the one inside the other is left out, but for a host that is named: beside a wildcard, too, it
-        is one that secrets may be sent to. An item that cannot be read gives nothing.
+        Of two results the one inside the other is left out. An item that cannot be read gives nothing.
         """
         if self.empty or granted.empty:
             return type(self)()
@@ -269,15 +268,7 @@ def _parsed(permissions: Permissions, kind: str) -> list[_Item]:
 def _common(requested: Sequence[_Item], granted: Sequence[_Item]) -> list[_Item]:
     every = (item.intersect(other) for item in requested for other in granted)
     common = list(dict.fromkeys(item for item in every if item is not None))
-    return [
-        item
-        for item in common
-        if _is_named(item) or not any(item != other and item.intersect(other) == item for other in common)
-    ]
-
-
-def _is_named(item: _Item) -> bool:
-    return isinstance(item, NetworkPermission) and item.names_one_host
+    return [item for item in common if not any(item != other and item.intersect(other) == item for other in common)]
 
 
 def _spelled(items: Iterable[_Item]) -> tuple[str, ...]:

@@ -119,12 +119,3 @@ class Installation(BaseModel):
     """The version pinned before, which `rollback` returns to."""
     granted: Permissions = Permissions()
     installed_at: datetime
-
-
-class InstalledRelease(BaseModel):
-    """An installation with the version it points to: what the catalogue is made of."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    installation: Installation
-    release: Release

@@ -8,7 +8,7 @@ from tool_server.errors import Denied, NotFound
 from tool_server.interfaces import ArtifactStore, PluginStore
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.names import check_plugin_name
-from tool_server.model.release import InstalledRelease, PluginSummary, Release, VersionSummary
+from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.versions import best_match, check_range, check_version
 
 MAX_PAGE = 500
@@ -19,6 +19,14 @@ class Page:
     """Some plugins by name, and the name to continue after (None at the end)."""
 
     items: tuple[PluginSummary, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPage:
+    """Some installations by plugin name, and the name to continue after (None at the end)."""
+
+    items: tuple[Installation, ...]
     next: str | None
 
 
@@ -73,10 +81,16 @@ class BrowseService:
             requested = match
         return await self._plugins.get_version(plugin, requested)
 
-    async def installed(self, caller: Caller) -> tuple[InstalledRelease, ...]:
-        """All installations with their versions, by plugin name."""
+    async def installed(self, caller: Caller, limit: int = MAX_PAGE, after: str = "") -> InstalledPage:
+        """Installations, by plugin name.
+
+        Raises:
+            Denied: `missing_scope`.
+        """
         caller.require(Scope.READ)
-        return await self._plugins.list_installed()
+        limit = max(1, min(limit, MAX_PAGE))
+        found = await self._plugins.list_installed(limit + 1, after)
+        return InstalledPage(found[:limit], found[limit - 1].plugin if len(found) > limit else None)
 
     async def artifact(self, digest: str, caller: Caller) -> bytes:
         """The wasm bytes of a digest.

@@ -1,25 +1,30 @@
-"""The in-memory catalogue: rebuilt when the store's revision moves, announced to whoever listens."""
+"""The catalogue: kept in step with the store change by change, announced to whoever listens.
+
+What a listing shows is in memory. What a call needs besides is read at a tool's first call and kept while it is used.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from types import MappingProxyType
 
 import anyio
 
-from tool_server.errors import InvalidInput, Unavailable
+from tool_server.errors import Unavailable
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.interfaces import PluginStore
-from tool_server.model.catalog import Catalog, CatalogEntry
+from tool_server.model.catalog import Catalog, CatalogEntry, InstalledTool, OfferedTool
 from tool_server.model.limits import Limits
 from tool_server.model.names import tool_name
 from tool_server.model.permission import Permissions
-from tool_server.model.release import InstalledRelease, Release
-from tool_server.model.tool import QuarantinedTool
+from tool_server.model.release import Release
+from tool_server.services.entry_cache import EntryCache
 
 POLL_SECONDS = 0.5
 """How soon an installation made by another process is offered here."""
+
+READ_ATTEMPTS = 5
+"""How often a tool is looked up again when its plugin changes just then."""
 
 Listener = Callable[[], Awaitable[None]]
 
@@ -27,13 +32,23 @@ logger = logging.getLogger(__name__)
 
 
 class CatalogService:
-    """Owns the current snapshot. Calls read `current` and never wait for the store."""
+    """Owns the current snapshot. Listing, and every call of a tool but its first, never wait for the store.
 
-    def __init__(self, plugins: PluginStore, defaults: Limits, ceiling: Limits) -> None:
+    Args:
+        plugins: where installations are stored.
+        defaults: limits of a call where a manifest asks for none.
+        ceiling: what no call may exceed.
+        cache: the entries of called tools.
+    """
+
+    def __init__(
+        self, plugins: PluginStore, defaults: Limits, ceiling: Limits, cache: EntryCache | None = None
+    ) -> None:
         self._plugins = plugins
         self._defaults = defaults
         self._ceiling = ceiling
         self._current = Catalog()
+        self._entries = EntryCache() if cache is None else cache
         self._listeners: list[Listener] = []
         self._refreshing = anyio.Lock()
 
@@ -42,28 +57,73 @@ class CatalogService:
         """The snapshot in force."""
         return self._current
 
-    def find(self, name: str) -> CatalogEntry | None:
-        """An offered tool by its MCP name, or None."""
-        return self._current.entries.get(name)
+    @property
+    def loaded(self) -> bool:
+        """Whether the snapshot shows what the store holds, and not nothing because it was never asked."""
+        return self._current.revision != -1
+
+    async def find(self, name: str) -> CatalogEntry | None:
+        """An offered tool by its MCP name with all that a call needs, or None.
+
+        Raises:
+            Unavailable: the tool was not called lately and the store cannot answer.
+        """
+        for _ in range(READ_ATTEMPTS):
+            tool = self._current.find(name)
+            if tool is None:
+                return None
+            entry = self._entries.get(tool)
+            if entry is not None:
+                return entry
+            (stored,) = await self._plugins.read_tools((tool,))
+            if stored is not None:
+                return self._entries.add(tool, self._entry(tool, stored), stored.size)
+            # Another process has just changed the plugin: the snapshot is older than the store.
+            await self.refresh()
+        raise Unavailable(
+            "catalogue_changing", f"the plugin of {name!r} is being installed again and again: call later"
+        )
+
+    async def describe(self, tools: Sequence[OfferedTool]) -> tuple[CatalogEntry, ...]:
+        """All that is known of these tools of the current snapshot, read in one go and not kept.
+
+        Those whose plugin has changed meanwhile are left out.
+
+        Raises:
+            Unavailable: the store cannot answer.
+        """
+        stored = await self._plugins.read_tools(tools)
+        return tuple(self._entry(tool, found) for tool, found in zip(tools, stored, strict=True) if found is not None)
+
+    def _entry(self, tool: OfferedTool, stored: InstalledTool) -> CatalogEntry:
+        return CatalogEntry(
+            name=tool.name,
+            plugin=tool.plugin,
+            version=tool.version,
+            definition=stored.definition,
+            program=stored.program,
+            permissions=stored.requested.intersect(stored.granted),
+            limits=resolve_limits(stored.limits, self._defaults, self._ceiling),
+        )
 
     def subscribe(self, listener: Listener) -> None:
         """Await `listener` after every change of the snapshot, in the order of subscription."""
         self._listeners.append(listener)
 
     async def refresh(self) -> bool:
-        """Load the snapshot again where the revision moved; returns whether it did.
+        """Take over what changed in the store; returns whether anything did.
 
         Raises:
             Unavailable: the store cannot answer; the old snapshot stays in force.
         """
         async with self._refreshing:
-            revision = await self._plugins.revision()
-            if revision == self._current.revision:
+            before = self._current
+            changes = await self._plugins.offers_since(before.revision)
+            if changes.revision == before.revision:
                 return False
-            installed = await self._plugins.list_installed()
-            first = self._current.revision == -1
-            self._current = build_catalog(revision, installed, self._defaults, self._ceiling)
-            if not first:
+            self._current = before.updated(changes)
+            self._entries.keep(self._current)
+            if before.revision != -1:
                 for listener in self._listeners:
                     await listener()
             return True
@@ -78,37 +138,13 @@ class CatalogService:
                 logger.warning("the catalogue could not be refreshed: %s", error.message)
 
 
-def build_catalog(revision: int, installed: Sequence[InstalledRelease], defaults: Limits, ceiling: Limits) -> Catalog:
-    """Offer every tool of every installation; where two have one name, the earlier installation keeps it."""
-    entries: dict[str, CatalogEntry] = {}
-    quarantined: list[tuple[str, QuarantinedTool]] = []
-    for item in sorted(installed, key=lambda item: (item.installation.installed_at, item.installation.plugin)):
-        release = item.release
-        quarantined += [(release.plugin, tool) for tool in release.quarantined]
-        try:
-            offered = entries_of(release, item.installation.granted, defaults, ceiling)
-        except InvalidInput as error:
-            quarantined += [
-                (release.plugin, QuarantinedTool(name=tool.name, rule=error.code, reason=error.message))
-                for tool in release.tools
-            ]
-            continue
-        for entry in offered:
-            taken = entries.setdefault(entry.name, entry)
-            if taken is not entry:
-                reason = f"the name {entry.name!r} is already taken by {taken.plugin} {taken.version}"
-                held = QuarantinedTool(name=entry.definition.name, rule="name-collision", reason=reason)
-                quarantined.append((release.plugin, held))
-    return Catalog(revision, MappingProxyType(dict(sorted(entries.items()))), tuple(quarantined))
-
-
 def entries_of(release: Release, granted: Permissions, defaults: Limits, ceiling: Limits) -> tuple[CatalogEntry, ...]:
     """A version's tools with effective permission (requested and granted) and limits.
 
     Raises:
         InvalidInput: the manifest's limits cannot be read.
     """
-    limits = resolve_limits(release.manifest, defaults, ceiling)
+    limits = resolve_limits(release.manifest.limits, defaults, ceiling)
     permissions = release.manifest.permissions.intersect(granted)
     return tuple(
         CatalogEntry(

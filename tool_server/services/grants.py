@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import anyio
-
 from tool_server.errors import NotFound
 from tool_server.interfaces import PluginStore
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
-from tool_server.model.release import Installation, InstalledRelease
+from tool_server.model.release import Installation, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,6 @@ class GrantService:
         self._plugins = plugins
         self._roots = roots
         self._on_change = on_change
-        # A change is read, made and written: of two at the same time none may be lost.
-        self._changing = anyio.Lock()
 
     async def list_grants(self, caller: Caller) -> tuple[PluginGrants, ...]:
         """Of all installations, by plugin name.
@@ -57,7 +53,7 @@ class GrantService:
             Denied: `missing_scope`.
         """
         caller.require(Scope.ADMIN)
-        return tuple([self._shown(item) for item in await self._plugins.list_installed()])
+        return tuple([await self._described(installation) for installation in await self._plugins.list_installed()])
 
     async def show(self, plugin: str, caller: Caller) -> PluginGrants:
         """Of one installation.
@@ -68,7 +64,8 @@ class GrantService:
             NotFound: `not_installed`.
         """
         caller.require(Scope.ADMIN)
-        return self._shown(await self._installed(plugin))
+        installation = await self._plugins.get_installation(check_plugin_name(plugin))
+        return await self._described(_existing(plugin, installation))
 
     async def add(self, plugin: str, permissions: Permissions, caller: Caller) -> GrantChange:
         """Grant these too; what the plugin does not request is kept and has no effect.
@@ -80,9 +77,7 @@ class GrantService:
         """
         caller.require(Scope.ADMIN)
         added = permissions.normalised()
-        async with self._changing:
-            item = await self._installed(plugin)
-            return await self._put(item, item.installation.granted.joined(added))
+        return await self._change(plugin, lambda granted: granted.joined(added))
 
     async def remove(self, plugin: str, permissions: Permissions, caller: Caller) -> GrantChange:
         """Take back exactly these grants.
@@ -94,11 +89,12 @@ class GrantService:
         """
         caller.require(Scope.ADMIN)
         unwanted = permissions.normalised().items()
-        async with self._changing:
-            item = await self._installed(plugin)
-            granted = item.installation.granted
+
+        def without(granted: Permissions) -> Permissions:
             _require_granted(plugin, granted.items(), unwanted)
-            return await self._put(item, granted.excluding(unwanted))
+            return granted.excluding(unwanted)
+
+        return await self._change(plugin, without)
 
     async def clear(self, plugin: str, caller: Caller) -> GrantChange:
         """Take back all grants.
@@ -109,40 +105,36 @@ class GrantService:
             NotFound: `not_installed`.
         """
         caller.require(Scope.ADMIN)
-        async with self._changing:
-            return await self._put(await self._installed(plugin), Permissions())
+        return await self._change(plugin, lambda _: Permissions())
 
-    async def _put(self, item: InstalledRelease, granted: Permissions) -> GrantChange:
-        installation = item.installation
-        changed = granted != installation.granted
-        if changed:
-            installation = installation.model_copy(update={"granted": granted})
-            await self._plugins.put_installation(installation)
+    async def _change(self, plugin: str, change: Callable[[Permissions], Permissions]) -> GrantChange:
+        def changed(current: Installation | None) -> Installation:
+            installation = _existing(plugin, current)
+            return installation.model_copy(update={"granted": change(installation.granted)})
+
+        before, after = await self._plugins.change_installation(check_plugin_name(plugin), changed)
+        if after != before:
             await self._on_change()
-        return GrantChange(self._shown(InstalledRelease(installation=installation, release=item.release)), changed)
+        return GrantChange(await self._described(after), after != before)
 
-    async def _installed(self, plugin: str) -> InstalledRelease:
-        installation = await self._plugins.get_installation(check_plugin_name(plugin))
-        if installation is None:
-            raise _not_installed(plugin)
-        release = await self._plugins.get_version(plugin, installation.version)
-        return InstalledRelease(installation=installation, release=release)
+    async def _described(self, installation: Installation) -> PluginGrants:
+        return self._shown(installation, await self._plugins.get_version(installation.plugin, installation.version))
 
-    def _shown(self, item: InstalledRelease) -> PluginGrants:
-        requested, granted = item.release.manifest.permissions, item.installation.granted
+    def _shown(self, installation: Installation, release: Release) -> PluginGrants:
+        requested, granted = release.manifest.permissions, installation.granted
         allowed = requested.intersect(granted)
-        wasi = item.release.program.wasi
+        wasi = release.program.wasi
         folders = self._roots.folders(allowed.folder_permissions) if wasi else ()
         reachable = tuple(f"{folder.guest}:{'write' if folder.write else 'read'}" for folder in folders)
         return PluginGrants(
-            plugin=item.installation.plugin,
-            version=item.installation.version,
+            plugin=installation.plugin,
+            version=installation.version,
             # As it is understood: a name that only looks like another one shows its A-labels.
             requested=requested.without(Permissions()),
             granted=granted,
             effective=allowed.model_copy(update={"filesystem": reachable}),
             missing=requested.without(granted),
-            notes=(*_without_effect(item.installation, requested), *self._folder_notes(allowed, wasi)),
+            notes=(*_without_effect(installation, requested), *self._folder_notes(allowed, wasi)),
         )
 
     def _folder_notes(self, allowed: Permissions, wasi: bool) -> tuple[str, ...]:
@@ -177,7 +169,9 @@ def _without_effect(installation: Installation, requested: Permissions) -> tuple
     )
 
 
-def _not_installed(plugin: str) -> NotFound:
-    return NotFound(
-        "not_installed", f"{plugin} is not installed: run 'extism-registry install {plugin}'", {"plugin": plugin}
-    )
+def _existing(plugin: str, installation: Installation | None) -> Installation:
+    if installation is None:
+        raise NotFound(
+            "not_installed", f"{plugin} is not installed: run 'extism-registry install {plugin}'", {"plugin": plugin}
+        )
+    return installation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from tool_server.errors import Conflict, NotFound
 from tool_server.interfaces import Clock, PluginStore
@@ -20,6 +21,8 @@ class Installed:
 
     installation: Installation
     changed: bool
+    created: bool = False
+    """Whether the plugin was not installed before."""
 
 
 class InstallService:
@@ -46,7 +49,21 @@ class InstallService:
         check_plugin_name(plugin)
         check_range(requested)
         version = _resolve(plugin, requested, await self._plugins.list_versions(plugin))
-        return await self._pin(plugin, version, requested, None if granted is None else granted.normalised())
+        now = self._clock.now()
+        granted = None if granted is None else granted.normalised()
+
+        def pin(current: Installation | None) -> Installation:
+            if current is not None:
+                return _moved(current, version, requested, now, granted)
+            return Installation(
+                plugin=plugin,
+                version=version,
+                requested=requested,
+                granted=granted or Permissions(),
+                installed_at=now,
+            )
+
+        return await self._change(plugin, pin)
 
     async def update(self, plugin: str, caller: Caller) -> Installed:
         """Resolve the range of an installation again and move its pin to the newest version in it.
@@ -56,9 +73,18 @@ class InstallService:
             NotFound: `not_installed` or `no_matching_version`.
         """
         caller.require(Scope.ADMIN)
-        current = await self._installed(plugin)
-        version = _resolve(plugin, current.requested, await self._plugins.list_versions(plugin))
-        return await self._pin(plugin, version, current.requested, None)
+        check_plugin_name(plugin)
+        try:
+            versions = await self._plugins.list_versions(plugin)
+        except NotFound:
+            versions = ()  # then it is not installed either, which is what the caller wants to know
+        now = self._clock.now()
+
+        def newest(current: Installation | None) -> Installation:
+            current = _existing(plugin, current)
+            return _moved(current, _resolve(plugin, current.requested, versions), current.requested, now)
+
+        return await self._change(plugin, newest)
 
     async def rollback(self, plugin: str, caller: Caller) -> Installed:
         """Return to the version that was pinned before; a second rollback undoes the first.
@@ -69,14 +95,20 @@ class InstallService:
             Conflict: `no_previous_version`.
         """
         caller.require(Scope.ADMIN)
-        current = await self._installed(plugin)
-        if current.previous is None:
-            raise Conflict(
-                "no_previous_version",
-                f"{plugin} was never pinned to another version than {current.version}: "
-                f"choose one with 'extism-registry install {plugin}@VERSION'",
-            )
-        return await self._pin(plugin, current.previous, current.requested, None)
+        check_plugin_name(plugin)
+        now = self._clock.now()
+
+        def back(current: Installation | None) -> Installation:
+            current = _existing(plugin, current)
+            if current.previous is None:
+                raise Conflict(
+                    "no_previous_version",
+                    f"{plugin} was never pinned to another version than {current.version}: "
+                    f"choose one with 'extism-registry install {plugin}@VERSION'",
+                )
+            return _moved(current, current.previous, current.requested, now)
+
+        return await self._change(plugin, back)
 
     async def uninstall(self, plugin: str, caller: Caller) -> None:
         """Take the plugin's tools away; its versions stay in the registry.
@@ -89,42 +121,38 @@ class InstallService:
         await self._plugins.remove_installation(check_plugin_name(plugin))
         await self._on_change()
 
-    async def _installed(self, plugin: str) -> Installation:
-        installation = await self._plugins.get_installation(check_plugin_name(plugin))
-        if installation is None:
-            raise NotFound(
-                "not_installed",
-                f"{plugin} is not installed: run 'extism-registry install {plugin}'",
-                {"plugin": plugin},
-            )
-        return installation
-
-    async def _pin(self, plugin: str, version: str, requested: str, granted: Permissions | None) -> Installed:
-        current = await self._plugins.get_installation(plugin)
-        if current is None:
-            wanted = Installation(
-                plugin=plugin,
-                version=version,
-                requested=requested,
-                granted=granted or Permissions(),
-                installed_at=self._clock.now(),
-            )
-        else:
-            moved = current.version != version
-            wanted = current.model_copy(
-                update={
-                    "version": version,
-                    "requested": requested,
-                    "previous": current.version if moved else current.previous,
-                    "granted": current.granted if granted is None else granted,
-                    "installed_at": self._clock.now() if moved else current.installed_at,
-                }
-            )
-        if wanted == current:
-            return Installed(wanted, changed=False)
-        await self._plugins.put_installation(wanted)
+    async def _change(self, plugin: str, change: Callable[[Installation | None], Installation]) -> Installed:
+        before, after = await self._plugins.change_installation(plugin, change)
+        if after == before:
+            return Installed(after, changed=False)
         await self._on_change()
-        return Installed(wanted, changed=True)
+        return Installed(after, changed=True, created=before is None)
+
+
+def _existing(plugin: str, installation: Installation | None) -> Installation:
+    if installation is None:
+        raise NotFound(
+            "not_installed",
+            f"{plugin} is not installed: run 'extism-registry install {plugin}'",
+            {"plugin": plugin},
+        )
+    return installation
+
+
+def _moved(
+    current: Installation, version: str, requested: str, now: datetime, granted: Permissions | None = None
+) -> Installation:
+    """The installation pinned to `version`; where that is another one, it counts as installed now."""
+    moved = current.version != version
+    return current.model_copy(
+        update={
+            "version": version,
+            "requested": requested,
+            "previous": current.version if moved else current.previous,
+            "granted": current.granted if granted is None else granted,
+            "installed_at": now if moved else current.installed_at,
+        }
+    )
 
 
 def _resolve(plugin: str, requested: str, versions: tuple[VersionSummary, ...]) -> str:

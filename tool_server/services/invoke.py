@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, cast
@@ -46,7 +46,7 @@ class InvokeService:
 
     def __init__(
         self,
-        find: Callable[[str], CatalogEntry | None],
+        find: Callable[[str], Awaitable[CatalogEntry | None]],
         sandbox: Sandbox,
         recorder: Recorder,
         clock: Clock,
@@ -71,9 +71,9 @@ class InvokeService:
             Denied: `missing_scope`.
             InvalidInput: `invalid_arguments`, with path, expected and got; `input_too_large`.
             CallFailed: the guest gave no good answer.
-            Unavailable: `busy`, `call_log_full`, `shutting_down`.
+            Unavailable: `busy`, `call_log_full`, `shutting_down`; at a first call also that the store cannot answer.
         """
-        entry = self._find(name)
+        entry = await self._find(name)
         if entry is None:
             raise NotFound(
                 "unknown_tool", f"there is no tool {name[:100]!r} here: list the tools again", {"tool": name[:200]}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio.to_thread
 
-from tool_server.errors import InvalidInput, NotFound
+from tool_server.errors import InvalidInput
 from tool_server.inspection import lint, servlets
 from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
@@ -87,20 +87,15 @@ class PublishService:
             Denied: `not_owner`.
             Conflict: `version_exists`.
         """
-        try:
-            versions = [found.version for found in await self._plugins.list_versions(manifest.name)]
-        except NotFound:
-            return None
-        again = manifest.version in versions
-        stored = await self._plugins.get_version(manifest.name, manifest.version if again else versions[0])
-        offered = stored.model_copy(update={"publisher": caller.name})
         digest = await anyio.to_thread.run_sync(lambda: sha256_hex(wasm))
-        if again:
-            program = stored.program.model_copy(update={"digest": digest})
-            offered = offered.model_copy(update={"manifest_digest": _manifest_digest(manifest), "program": program})
-        # A version that is there already changes nothing; the store says who may publish and what conflicts.
-        await self._plugins.add_version(offered)
-        return stored if again and await self._artifacts.exists(digest) else None
+        stored = await self._plugins.find_published(
+            manifest.name,
+            manifest.version,
+            publisher=caller.name,
+            digest=digest,
+            manifest_digest=_manifest_digest(manifest),
+        )
+        return stored if stored is not None and await self._artifacts.exists(digest) else None
 
 
 async def examine(
@@ -119,7 +114,7 @@ async def examine(
             in `data`).
         Unavailable: the sandbox cannot answer.
     """
-    resolve_limits(manifest, limits.defaults, limits.ceiling)
+    resolve_limits(manifest.limits, limits.defaults, limits.ceiling)
     # Not used here, but by whoever unpacks the version elsewhere.
     check_inner_path(manifest.wasm, "$.wasm")
     module = await anyio.to_thread.run_sync(lambda: parse_module(wasm, max_size=limits.wasm_bytes))

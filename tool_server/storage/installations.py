@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from tool_server.errors import NotFound, Unavailable
 from tool_server.model.permission import Permissions
-from tool_server.model.release import Installation, InstalledRelease
-from tool_server.storage import releases
-from tool_server.storage.tables import INSTALLATION_REVISION, AnyRow, counters, installations, versions
+from tool_server.model.release import Installation, Release
+from tool_server.storage import offers, releases
+from tool_server.storage.tables import (
+    INSTALLATION_REVISION,
+    AnyRow,
+    counters,
+    installation_changes,
+    installations,
+    versions,
+)
 
 
-def put_installation(connection: Connection, installation: Installation) -> None:
-    """See `PluginStore.put_installation`."""
+def change_installation(
+    connection: Connection, plugin: str, change: Callable[[Installation | None], Installation]
+) -> tuple[Installation | None, Installation]:
+    """See `PluginStore.change_installation`."""
+    # Whoever changes an installation takes the counter first: databases with several writers queue here.
+    counter = select(counters.c.value).where(counters.c.name == INSTALLATION_REVISION).with_for_update()
+    connection.execute(counter).one()
+    before = get_installation(connection, plugin)
+    after = change(before)
+    if after != before:
+        release = _stored_release(connection, after)
+        _write(connection, after, first=before is None)
+        offers.replace(connection, release)
+        _advance_revision(connection, plugin)
+    return before, after
+
+
+def _stored_release(connection: Connection, installation: Installation) -> Release:
     plugin, version = installation.plugin, installation.version
-    stored = exists().where(versions.c.plugin == plugin, versions.c.version == version)
-    if not connection.scalar(select(stored)):
+    try:
+        return releases.get_version(connection, plugin, version)
+    except NotFound as error:
         raise NotFound(
             "unknown_version",
             f"{plugin} {version} is not in this registry: publish it first, or install another version",
             {"plugin": plugin, "version": version},
-        )
+        ) from error
+
+
+def _write(connection: Connection, installation: Installation, *, first: bool) -> None:
+    plugin = installation.plugin
     values = {
-        "version": version,
+        "version": installation.version,
         "requested": installation.requested,
         "previous": installation.previous,
         "granted": installation.granted.model_dump_json(exclude_unset=True),
         "installed_at": installation.installed_at,
     }
-    changed = connection.execute(update(installations).where(installations.c.plugin == plugin).values(values))
-    if changed.rowcount == 0:
+    if first:
         connection.execute(insert(installations).values(plugin=plugin, **values))
-    _advance_revision(connection)
+    else:
+        connection.execute(update(installations).where(installations.c.plugin == plugin).values(values))
 
 
 def remove_installation(connection: Connection, plugin: str) -> None:
     """See `PluginStore.remove_installation`."""
+    offers.remove(connection, plugin)
     changed = connection.execute(delete(installations).where(installations.c.plugin == plugin))
     if changed.rowcount == 0:
         raise NotFound(
@@ -44,13 +75,19 @@ def remove_installation(connection: Connection, plugin: str) -> None:
             f"{plugin!r} is not installed here: 'extism-registry list' shows what is",
             {"plugin": plugin},
         )
-    _advance_revision(connection)
+    _advance_revision(connection, plugin)
 
 
-def _advance_revision(connection: Connection) -> None:
+def _advance_revision(connection: Connection, plugin: str) -> None:
     connection.execute(
         update(counters).where(counters.c.name == INSTALLATION_REVISION).values(value=counters.c.value + 1)
     )
+    now = revision(connection)
+    noted = connection.execute(
+        update(installation_changes).where(installation_changes.c.plugin == plugin).values(revision=now)
+    )
+    if noted.rowcount == 0:
+        connection.execute(insert(installation_changes).values(plugin=plugin, revision=now))
 
 
 def revision(connection: Connection) -> int:
@@ -64,20 +101,11 @@ def get_installation(connection: Connection, plugin: str) -> Installation | None
     return None if row is None else _decode_installation(row)
 
 
-def list_installed(connection: Connection) -> tuple[InstalledRelease, ...]:
+def list_installed(connection: Connection, limit: int | None, after: str) -> tuple[Installation, ...]:
     """See `PluginStore.list_installed`."""
-    rows = connection.execute(
-        select(installations, versions.c.release, versions.c.yanked, versions.c.yank_reason)
-        .join(versions, onclause=_points_to())
-        .order_by(installations.c.plugin)
-    )
-    return tuple(
-        InstalledRelease(
-            installation=_decode_installation(row),
-            release=releases.decode_release(row.release, yanked=row.yanked, yank_reason=row.yank_reason),
-        )
-        for row in rows
-    )
+    found = select(installations).where(installations.c.plugin > after).order_by(installations.c.plugin)
+    rows = connection.execute(found.limit(limit))
+    return tuple(_decode_installation(row) for row in rows)
 
 
 def _points_to() -> ColumnElement[bool]:

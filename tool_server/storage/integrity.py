@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from tool_server.errors import Unavailable
-from tool_server.storage import installations, releases, revisions, sqlite
+from tool_server.storage import installations, offers, releases, revisions, sqlite
 from tool_server.storage.tables import versions
 
 
@@ -20,6 +20,7 @@ def check(connection: Connection) -> tuple[str, ...]:
         problems += _schema_problems(connection)
         problems += _dangling_installations(connection)
         problems += _unreadable_versions(connection)
+        problems += offers.contradictions(connection)
     except DBAPIError as error:
         problems.append(f"the search ended early: {sqlite.unavailable(error).message}")
     return tuple(problems)

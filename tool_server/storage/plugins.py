@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tool_server.model.release import Installation, InstalledRelease, PluginSummary, Release, VersionSummary
-from tool_server.storage import installations, integrity, releases
+from collections.abc import Callable, Sequence
+
+from tool_server.model.catalog import InstalledTool, OfferChanges, OfferedTool
+from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
+from tool_server.storage import installations, integrity, offers, releases
 from tool_server.storage.database import Database
 
 
@@ -16,6 +19,12 @@ class SqlPluginStore:
     async def add_version(self, release: Release) -> bool:
         """See `PluginStore.add_version`."""
         return await self._database.write(releases.add_version, release)
+
+    async def find_published(
+        self, plugin: str, version: str, *, publisher: str, digest: str, manifest_digest: str
+    ) -> Release | None:
+        """See `PluginStore.find_published`."""
+        return await self._database.read(releases.find_published, plugin, version, publisher, digest, manifest_digest)
 
     async def get_version(self, plugin: str, version: str) -> Release:
         """See `PluginStore.get_version`."""
@@ -33,9 +42,11 @@ class SqlPluginStore:
         """See `PluginStore.set_yanked`."""
         await self._database.write(releases.set_yanked, plugin, version, yanked, reason)
 
-    async def put_installation(self, installation: Installation) -> None:
-        """See `PluginStore.put_installation`."""
-        await self._database.write(installations.put_installation, installation)
+    async def change_installation(
+        self, plugin: str, change: Callable[[Installation | None], Installation]
+    ) -> tuple[Installation | None, Installation]:
+        """See `PluginStore.change_installation`."""
+        return await self._database.write(installations.change_installation, plugin, change)
 
     async def remove_installation(self, plugin: str) -> None:
         """See `PluginStore.remove_installation`."""
@@ -45,9 +56,17 @@ class SqlPluginStore:
         """See `PluginStore.get_installation`."""
         return await self._database.read(installations.get_installation, plugin)
 
-    async def list_installed(self) -> tuple[InstalledRelease, ...]:
+    async def list_installed(self, limit: int | None = None, after: str = "") -> tuple[Installation, ...]:
         """See `PluginStore.list_installed`."""
-        return await self._database.read(installations.list_installed)
+        return await self._database.read(installations.list_installed, limit, after)
+
+    async def offers_since(self, revision: int) -> OfferChanges:
+        """See `PluginStore.offers_since`."""
+        return await self._database.read(offers.since, revision)
+
+    async def read_tools(self, wanted: Sequence[OfferedTool]) -> tuple[InstalledTool | None, ...]:
+        """See `PluginStore.read_tools`."""
+        return await self._database.read(offers.read_tools, wanted)
 
     async def revision(self) -> int:
         """See `PluginStore.revision`."""

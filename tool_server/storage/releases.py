@@ -49,27 +49,12 @@ def decode_release(text: str, *, yanked: bool, yank_reason: str | None) -> Relea
 
 def add_version(connection: Connection, release: Release) -> bool:
     """See `PluginStore.add_version`."""
-    name, version = release.plugin, release.version
+    name = release.plugin
+    if _is_published(connection, name, release.version, release.publisher, _digests(release)):
+        return False
     plugin = connection.execute(
-        select(plugins.c.owner, plugins.c.latest, plugins.c.versions).where(plugins.c.name == name)
+        select(plugins.c.latest, plugins.c.versions).where(plugins.c.name == name)
     ).one_or_none()
-    if plugin is not None and plugin.owner != release.publisher:
-        raise Denied(
-            "not_owner",
-            f"the plugin {name!r} belongs to {plugin.owner!r}: publish under another name, or ask its owner",
-            {"plugin": name, "owner": plugin.owner},
-        )
-    stored = connection.execute(
-        select(versions.c.digest, versions.c.manifest_digest).where(*_is(name, version))
-    ).one_or_none()
-    if stored is not None:
-        if (stored.digest, stored.manifest_digest) == (release.program.digest, release.manifest_digest):
-            return False
-        raise Conflict(
-            "version_exists",
-            f"{name} {version} is already published with other bytes, and versions never change: raise the version",
-            {"plugin": name, "version": version, "stored": stored.digest, "offered": release.program.digest},
-        )
     if plugin is None:
         _insert_plugin(connection, release)
         _insert_version(connection, release)
@@ -77,6 +62,45 @@ def add_version(connection: Connection, release: Release) -> bool:
         _insert_version(connection, release)
         _advance_summary(connection, release, plugin.latest, plugin.versions + 1)
     return True
+
+
+def find_published(
+    connection: Connection, name: str, version: str, publisher: str, digest: str, manifest_digest: str
+) -> Release | None:
+    """See `PluginStore.find_published`."""
+    if not _is_published(connection, name, version, publisher, (digest, manifest_digest)):
+        return None
+    return get_version(connection, name, version)
+
+
+def _digests(release: Release) -> tuple[str, str]:
+    return release.program.digest, release.manifest_digest
+
+
+def _is_published(connection: Connection, name: str, version: str, publisher: str, digests: tuple[str, str]) -> bool:
+    """Whether the version is stored with these digests of wasm and manifest.
+
+    Raises:
+        Denied: `not_owner`.
+        Conflict: `version_exists`.
+    """
+    owner = connection.scalar(select(plugins.c.owner).where(plugins.c.name == name))
+    if owner not in (None, publisher):
+        raise Denied(
+            "not_owner",
+            f"the plugin {name!r} belongs to {owner!r}: publish under another name, or ask its owner",
+            {"plugin": name, "owner": owner},
+        )
+    stored = connection.execute(
+        select(versions.c.digest, versions.c.manifest_digest).where(*_is(name, version))
+    ).one_or_none()
+    if stored is None or tuple(stored) == digests:
+        return stored is not None
+    raise Conflict(
+        "version_exists",
+        f"{name} {version} is already published with other bytes, and versions never change: raise the version",
+        {"plugin": name, "version": version, "stored": stored.digest, "offered": digests[0]},
+    )
 
 
 def _is(plugin: str, version: str) -> tuple[Any, Any]:

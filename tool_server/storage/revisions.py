@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, Table, Text, select
 
 from tool_server.errors import Conflict
+from tool_server.storage import offers
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/versions`, oldest first; a test compares them."""
 
 HEAD = REVISIONS[-1]
@@ -45,7 +46,10 @@ def check_not_newer(revision: str | None) -> None:
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:
-    """Bring the schema to `revision`, forwards or back, inside the connection's transaction."""
+    """Bring the schema to `revision`, forwards or back, inside the connection's transaction.
+
+    At the newest schema, all derived data is made again: migrations themselves know nothing of today's code.
+    """
     from alembic import command
     from alembic.config import Config
 
@@ -56,3 +60,5 @@ def migrate(connection: Connection, revision: str = "head") -> None:
         command.upgrade(config, revision)
     else:
         command.downgrade(config, revision)
+    if stored_revision(connection) == HEAD:
+        offers.rebuild(connection)

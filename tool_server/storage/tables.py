@@ -104,6 +104,39 @@ installations = Table(
     ForeignKeyConstraint(["plugin", "version"], ["versions.plugin", "versions.version"]),
 )
 
+# What became of which plugin when; rows of uninstalled plugins stay, so that everybody learns of it.
+installation_changes = Table(
+    "installation_changes",
+    metadata,
+    Column("plugin", Text, primary_key=True),
+    # Of the counter `INSTALLATION_REVISION`, after the plugin's last change.
+    Column("revision", BigInteger, nullable=False, index=True),
+)
+
+# The next two are derived from the version that is installed: `offers` writes them, and compares them for `db check`.
+offers = Table(
+    "offers",
+    metadata,
+    Column("plugin", Text, ForeignKey("installations.plugin"), primary_key=True),
+    Column("program", Text, nullable=False),
+    Column("permissions", Text, nullable=False),
+    Column("limits", Text, nullable=False),
+    Column("quarantined", Text, nullable=False),
+)
+
+offered_tools = Table(
+    "offered_tools",
+    metadata,
+    Column("plugin", Text, ForeignKey("offers.plugin"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("needs_headers", Boolean, nullable=False),
+    Column("listing", LargeBinary, nullable=False),
+    # What the listing does not say; not read before the tool's first call.
+    Column("remainder", Text, nullable=False),
+)
+
 counters = Table(
     "counters",
     metadata,

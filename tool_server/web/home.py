@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from html import escape
 from typing import cast
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from tool_server.model.catalog import Catalog, CatalogEntry
+from tool_server.model.catalog import Catalog, CatalogEntry, OfferedTool
+
+PAGE_SIZE = 200
+"""Tools on one page, and tools held back that it names."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
@@ -31,31 +35,48 @@ summary { cursor: pointer; } summary p { display: inline; } details { margin: .5
 """
 
 
-def home_page(catalog: Callable[[], Catalog], version: str) -> Route:
-    """The route of the page."""
+def home_page(
+    catalog: Callable[[], Catalog],
+    describe: Callable[[Sequence[OfferedTool]], Awaitable[tuple[CatalogEntry, ...]]],
+    version: str,
+) -> Route:
+    """The route of the page.
+
+    Args:
+        catalog: the snapshot in force.
+        describe: all that is known of some of its tools.
+        version: of the server.
+    """
 
     async def show(request: Request) -> HTMLResponse:
         base = f"{request.url.scheme}://{request.url.netloc}"
-        return HTMLResponse(render(catalog(), base, version), headers=HEADERS)
+        offered = catalog()
+        shown = offered.page(request.query_params.get("after", ""), PAGE_SIZE)
+        more = shown[-1].name if shown and offered.has_after(shown[-1].name) else None
+        document = render(offered, await describe(shown), base, version, more=more)
+        return HTMLResponse(document, headers=HEADERS)
 
     return Route("/", show, methods=["GET"])
 
 
-def render(catalog: Catalog, base: str, version: str) -> str:
+def render(catalog: Catalog, shown: Sequence[CatalogEntry], base: str, version: str, *, more: str | None = None) -> str:
     """The document. Every string that comes from a plugin or a request is escaped.
 
     Args:
         catalog: what is offered.
+        shown: the tools that this page shows, by name.
         base: the server's address without a path.
         version: of the server.
+        more: the name of the tool that the next page begins after; None on the last page.
     """
     plugins: dict[tuple[str, str], list[CatalogEntry]] = {}
-    for entry in catalog.entries.values():
+    for entry in shown:
         plugins.setdefault((entry.plugin, entry.version), []).append(entry)
     sections = "".join(_plugin(name, number, entries) for (name, number), entries in sorted(plugins.items()))
+    following = "" if more is None else f'<p><a href="/?after={quote(more)}">More tools</a></p>'
     held = "".join(
         f"<li><code>{escape(plugin)}: {escape(tool.name)}</code> — {escape(tool.reason)}</li>"
-        for plugin, tool in catalog.quarantined
+        for plugin, tool in catalog.quarantined[:PAGE_SIZE]
     )
     return f"""<!doctype html>
 <html lang="en">
@@ -63,13 +84,14 @@ def render(catalog: Catalog, base: str, version: str) -> str:
 <title>tool-server</title><style>{_STYLE}</style></head>
 <body>
 <h1>tool-server <span class="note">{escape(version)}</span></h1>
-<p>{len(catalog.entries)} tools from {len(plugins)} plugins, over MCP at <code>{escape(base)}/mcp</code>.</p>
+<p>{len(catalog)} tools from {catalog.plugins} plugins, over MCP at <code>{escape(base)}/mcp</code>.</p>
 <h2>Connect</h2>
 <pre>{escape(_mastra(base))}</pre>
 <p>Other MCP clients: the address above over Streamable HTTP, or the command <code>tool-server stdio</code>.
 The registry's REST API is described in <a href="/api/openapi.json">OpenAPI</a>.</p>
 <h2>Tools</h2>
 {sections or "<p>None yet: install a plugin with <code>extism-registry install NAME</code>.</p>"}
+{following}
 {f"<h2>Held back</h2><ul>{held}</ul>" if held else ""}
 </body>
 </html>

@@ -1,0 +1,91 @@
+"""What an installed version offers, derived once when it is installed: each tool's wire form and what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from tool_server.errors import InvalidInput
+from tool_server.inspection.manifest_limits import asked_limits
+from tool_server.model.json_value import JsonObject, JsonValue
+from tool_server.model.names import tool_name
+from tool_server.model.release import Release
+from tool_server.model.tool import QuarantinedTool, ToolDefinition
+
+PLUGIN_KEY = "tool-server/plugin"
+VERSION_KEY = "tool-server/version"
+"""Keys in a listed tool's `_meta`."""
+
+_LISTED = {"title", "description", "input_schema", "output_schema", "annotations"}
+
+_HEADER_KEYWORD = b'"x-mcp-header":'
+
+_object = TypeAdapter(JsonObject)
+
+
+@dataclass(frozen=True, slots=True)
+class Offering:
+    """The tools of a version that can be offered, and those that cannot, whatever else is installed."""
+
+    tools: tuple[ToolDefinition, ...]
+    quarantined: tuple[QuarantinedTool, ...]
+
+
+def offering_of(release: Release) -> Offering:
+    """What a version offers. Where its limits cannot be read, none of its tools can be called."""
+    try:
+        asked_limits(release.manifest.limits)
+    except InvalidInput as error:
+        held = (QuarantinedTool(name=tool.name, rule=error.code, reason=error.message) for tool in release.tools)
+        return Offering((), (*release.quarantined, *held))
+    return Offering(release.tools, release.quarantined)
+
+
+def listing(plugin: str, version: str, definition: ToolDefinition) -> bytes:
+    """MCP's `Tool` object (https://modelcontextprotocol.io/specification, "Tools") as compact JSON in UTF-8.
+
+    Absent values are left out; the order of the keys is that of the SDK's type.
+    """
+    tool: JsonObject = {"name": tool_name(plugin, definition.name)}
+    optional: tuple[tuple[str, JsonValue], ...] = (
+        ("title", definition.title),
+        ("description", definition.description or None),
+        ("inputSchema", definition.input_schema),
+        ("outputSchema", definition.output_schema),
+        ("annotations", definition.annotations.model_dump(exclude_none=True) or None),
+        ("_meta", {PLUGIN_KEY: plugin, VERSION_KEY: version}),
+    )
+    tool.update((key, value) for key, value in optional if value is not None)
+    return to_json(tool)
+
+
+def remainder(definition: ToolDefinition) -> str:
+    """What the listing does not hold of a definition, as JSON."""
+    # As releases are stored: an absent default is not the same as a null that was given.
+    return definition.model_dump_json(exclude=_LISTED, exclude_unset=True)
+
+
+def definition_of(listed: bytes, rest: str) -> ToolDefinition:
+    """The definition that `listing` and `remainder` were made from.
+
+    Raises:
+        ValidationError: they are not what these functions make.
+    """
+    shown = _object.validate_json(listed)
+    return ToolDefinition.model_validate(
+        {
+            **_object.validate_json(rest),
+            "title": shown.get("title"),
+            "description": shown.get("description", ""),
+            "input_schema": shown.get("inputSchema"),
+            "output_schema": shown.get("outputSchema"),
+            "annotations": shown.get("annotations", {}),
+        }
+    )
+
+
+def needs_headers(definition: ToolDefinition) -> bool:
+    """Whether the input schema maps parameters to HTTP headers (`x-mcp-header`)."""
+    return _HEADER_KEYWORD in to_json(definition.input_schema)
