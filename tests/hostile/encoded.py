@@ -55,7 +55,7 @@ def giant_branch_table(targets: int) -> bytes:
 
 def chained_types(count: int) -> bytes:
     """A good `go`, and array types of which each holds references to the one before."""
-    arrays = b"".join(b"\x5e\x63" + leb(index) + b"\0" for index in range(count))
+    arrays = b"".join(b"\x5e\x63" + leb(index, 2) + b"\0" for index in range(count))
     types = section(1, leb(count + 1) + CODE + arrays)
     return module(types, _FUNCTIONS, _EXPORTS, section(10, vector(b"\x04\0\x41\0\x0b")))
 

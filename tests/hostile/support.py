@@ -20,6 +20,7 @@ from tests.support.programs import program_of
 from tool_server.bootstrap import Services, build
 from tool_server.config import Config
 from tool_server.errors import ToolServerError
+from tool_server.inspection.manifest_forms import parse_manifest
 from tool_server.model.call import Call
 from tool_server.model.caller import LOCAL, Caller, Scope
 from tool_server.model.json_value import sha256_hex
@@ -95,8 +96,8 @@ def vitals(pid: int) -> Vitals:
 def descendants(pid: int) -> set[int]:
     """Children of a process, and theirs."""
     found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found.update(int(child) for child in _read(task).split())
+    for thread in _names(Path(f"/proc/{pid}/task")):
+        found.update(int(child) for child in _read(Path(f"/proc/{pid}/task/{thread}/children")).split())
     return found.union(*(descendants(child) for child in found)) if found else found
 
 
@@ -111,11 +112,15 @@ def _state(pid: int) -> str:
     return next(iter(_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()), "gone")
 
 
-def _descriptors(pid: int) -> int:
+def _names(folder: Path) -> list[str]:
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return os.listdir(folder)
     except OSError:
-        return 0
+        return []
+
+
+def _descriptors(pid: int) -> int:
+    return len(_names(Path(f"/proc/{pid}/fd")))
 
 
 def _private(pid: int) -> int:
@@ -282,10 +287,9 @@ async def call_attack(services: Services, attack: Attack, caller: str = "mallory
 
 async def publish_attack(services: Services, attack: Attack, name: str) -> None:
     """Publish the module under the name `name` with `go` as its tool, and assert how that ends."""
-    from tests.services.publishing import publish
-
     tools = {"go": {"description": "Attacks.", "input": {"type": "object"}}}
-    code = await code_of(publish(services, name, wasm=attack.wasm, tools=tools))
+    manifest, findings = parse_manifest({"name": name, "version": "1.0.0", "tools": tools})
+    code = await code_of(services.publish.publish(manifest, attack.wasm, LOCAL, findings))
     assert code in attack.publish, f"publishing {attack.name} ended in {code}"
     if code == ANSWERS:
         await services.install.install(name, "", LOCAL)

@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.inspection import lint, servlets
+from tool_server.inspection.lint_report import tool_label
 from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
@@ -159,8 +160,12 @@ def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
         findings += lint.lint_tool(plugin, tool)
     findings += lint.lint_tools(plugin, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
-    declared = {tool.name for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)}
-    held_back = {tool.name for tool in derived.tools} - declared
+    declared = {
+        tool_label(tool.name)
+        for tool in derived.tools
+        if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)
+    }
+    held_back = {tool_label(tool.name) for tool in derived.tools} - declared
     blocking = [finding for finding in refused if finding.tool not in held_back]
     if blocking:
         raise InvalidInput(
@@ -170,7 +175,7 @@ def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
             {"findings": [finding.model_dump(mode="json") for finding in blocking]},
         )
     bad = {finding.tool: finding for finding in reversed(refused) if finding.tool is not None}
-    kept: list[ToolDefinition] = [tool for tool in derived.tools if tool.name not in bad]
+    kept: list[ToolDefinition] = [tool for tool in derived.tools if tool_label(tool.name) not in bad]
     quarantined = [
         QuarantinedTool(name=name, rule=finding.rule, reason=finding.message) for name, finding in sorted(bad.items())
     ]
