@@ -98,6 +98,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
     from tool_server.storage.artifacts import open_artifacts
     from tool_server.storage.calls import SqlCallLog
     from tool_server.storage.database import open_database
+    from tool_server.storage.journal import FileCallJournal
     from tool_server.storage.plugins import SqlPluginStore
     from tool_server.storage.tokens import SqlTokenStore
 
@@ -109,7 +110,7 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
         artifacts = open_artifacts(config.effective_artifacts_url)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
-        recorder = CallRecorder(call_log)
+        recorder = CallRecorder(call_log, FileCallJournal(config.data_dir / "journal"))
         async with open_pool(config, _program_reader(artifacts)) as pool, recorder.running():
             await catalog.refresh()
             yield Services(

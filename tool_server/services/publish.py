@@ -161,9 +161,7 @@ def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
     findings += lint.lint_tools(plugin, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
     declared = {
-        tool_label(tool.name)
-        for tool in derived.tools
-        if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)
+        tool_label(tool.name) for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)
     }
     held_back = {tool_label(tool.name) for tool in derived.tools} - declared
     blocking = [finding for finding in refused if finding.tool not in held_back]
