@@ -28,6 +28,8 @@ WORKER_LOST = "the process that ran the plugin ended unexpectedly: the plugin cr
 
 _STDERR_KEPT = 4_096
 _REAP_S = 10.0
+_LAST_BREATH_S = 0.5
+"""How long a worker that has closed its socket may take to end by itself."""
 _OUT_OF_MEMORY = (
     *(b"memory allocation of", b"MemoryError", b"Cannot allocate memory"),
     *(b"Resource temporarily unavailable", b"Cannot allocate write+execute memory"),
@@ -188,12 +190,16 @@ class WorkerProcess:
     async def reap(self) -> None:
         """Kill, wait for the end and close everything. Runs to its end even when cancelled."""
         with anyio.CancelScope(shield=True):
+            if self._ended:
+                # Its socket is closed before it is dead: a kill now would hide what it dies of.
+                await self._wait(_LAST_BREATH_S)
             self.kill()
             if self._socket.fileno() >= 0:
                 self._end()
                 anyio.notify_closing(self._socket)
                 self._socket.close()
-            await self._wait()
+            if not await self._wait(_REAP_S):
+                _log.error("worker %d does not die", self.pid)
         self.read_stderr()
         pipe = self._process.stderr
         if pipe is None or pipe.closed:
@@ -236,15 +242,18 @@ class WorkerProcess:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    async def _wait(self) -> None:
-        """Poll, in steps that grow: portable, and a killed process is gone within a millisecond or two."""
-        pause, give_up = 0.001, time.monotonic() + _REAP_S
+    async def _wait(self, seconds: float) -> bool:
+        """Poll, in steps that grow: portable, and a killed process is gone within a millisecond or two.
+
+        Returns whether it has ended in that time.
+        """
+        pause, give_up = 0.001, time.monotonic() + seconds
         while self._process.poll() is None:
             if time.monotonic() > give_up:
-                _log.error("worker %d does not die", self.pid)
-                return
+                return False
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.1)
+        return True
 
 
 class NotSentError(CallFailed):
