@@ -9,26 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.hostile.attacks import ANSWERS, MEBIBYTE
+from tests.hostile.encoded import saying
 from tests.support.guests import extism_wat, wat
 
 CALL = '(func (export "call") (result i32) (i32.const 0))'
 
 
 def answering(text: bytes) -> bytes:
-    """A servlet whose `describe` answers with these bytes, from a data segment."""
-    escaped = "".join(f"\\{byte:02x}" for byte in text)
-    pages = len(text) // 65_536 + 1
-    return extism_wat(
-        f"""(memory {pages}) (data (i32.const 0) "{escaped}") {CALL}
-        (func (export "describe") (result i32) (local $at i64) (local $i i32)
-          (local.set $at (call $alloc (i64.const {len(text)})))
-          (loop $again
-            (if (i32.lt_u (local.get $i) (i32.const {len(text)})) (then
-              (call $store_u8 (i64.add (local.get $at) (i64.extend_i32_u (local.get $i)))
-                (i32.load8_u (local.get $i)))
-              (local.set $i (i32.add (local.get $i) (i32.const 1))) (br $again))))
-          (call $output_set (local.get $at) (i64.const {len(text)})) (i32.const 0))"""
-    )
+    """A servlet whose `describe` answers with these bytes."""
+    return saying("describe", text, CALL)
 
 
 def describing(body: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.inspection.wasm.encoding import CODE, HEADER, VOID, custom, leb, module, name, section, vector
+from tests.support.guests import extism_wat
 
 _TYPES = section(1, vector(CODE))
 _FUNCTIONS = section(3, vector(b"\0"))
@@ -13,6 +14,25 @@ def body(instructions: bytes, local_groups: bytes = b"\0") -> bytes:
     """A module whose `go: () -> i32` has these instructions; the final `end` is added."""
     code = local_groups + instructions + b"\x0b"
     return module(_TYPES, _FUNCTIONS, _EXPORTS, section(10, vector(leb(len(code)) + code)))
+
+
+def saying(export: str, text: bytes, others: str = "", times: int = 1) -> bytes:
+    """A guest whose export answers with these bytes, `times` times over, out of a data segment."""
+    escaped = "".join(f"\\{byte:02x}" for byte in text)
+    return extism_wat(
+        f"""(memory {len(text) // 65_536 + 1}) (data (i32.const 0) "{escaped}") {others}
+        (func (export "{export}") (result i32) (local $at i64) (local $i i32) (local $n i32)
+          (local.set $at (call $alloc (i64.const {len(text) * times})))
+          (loop $again
+            (if (i32.lt_u (local.get $n) (i32.const {len(text) * times})) (then
+              (call $store_u8 (i64.add (local.get $at) (i64.extend_i32_u (local.get $n)))
+                (i32.load8_u (local.get $i)))
+              (local.set $n (i32.add (local.get $n) (i32.const 1)))
+              (local.set $i (i32.add (local.get $i) (i32.const 1)))
+              (if (i32.eq (local.get $i) (i32.const {len(text)})) (then (local.set $i (i32.const 0))))
+              (br $again))))
+          (call $output_set (local.get $at) (i64.const {len(text) * times})) (i32.const 0))"""
+    )
 
 
 def many_exports(count: int) -> bytes:

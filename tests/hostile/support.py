@@ -30,6 +30,7 @@ from tool_server.model.release import Program
 
 MEBIBYTE = 2**20
 HONEST = Caller("honest", frozenset({Scope.CALL}))
+MALLORY = Caller("mallory", frozenset({Scope.CALL, Scope.PUBLISH}))
 SETTINGS: dict[str, Any] = {
     "workers": 2,
     "spare_workers": 1,

@@ -73,7 +73,10 @@ class WorkerProcess:
         Raises:
             Unavailable: `worker_start_failed`.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptors are left
+            raise _cannot_start(error) from error
         descriptor = theirs.fileno()
         numbers = (descriptor, os.getpid(), setup.memory_bytes, setup.compile_memory, setup.loaded)
         command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
@@ -91,7 +94,7 @@ class WorkerProcess:
             )
         except OSError as error:
             ours.close()
-            raise Unavailable("worker_start_failed", f"a worker process cannot be started: {error.strerror}") from error
+            raise _cannot_start(error) from error
         finally:
             theirs.close()
         ours.setblocking(False)
@@ -254,6 +257,10 @@ class WorkerProcess:
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.1)
         return True
+
+
+def _cannot_start(error: OSError) -> Unavailable:
+    return Unavailable("worker_start_failed", f"a worker process cannot be started: {error.strerror}")
 
 
 class NotSentError(CallFailed):
