@@ -17,8 +17,8 @@ def tool_label(name: str) -> str:
 class Report:
     """The findings about one tool, in the order found."""
 
-    def __init__(self, tool: str) -> None:
-        self._tool = tool_label(tool)
+    def __init__(self, tool: str | None) -> None:
+        self._tool = None if tool is None else tool_label(tool)
         self._findings: dict[tuple[str, str, str], Finding] = {}
 
     @property

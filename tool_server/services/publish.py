@@ -129,7 +129,7 @@ async def examine(
     probes = () if abi is None else servlets.probes(abi)
     outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)
     described = None if abi is None else servlets.read_outcomes(abi, outcomes)
-    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest.name, derive_tools(manifest, module, described)))
+    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest, derive_tools(manifest, module, described)))
     if not derived.tools and not derived.quarantined:
         raise InvalidInput(
             "no_tools",
@@ -153,12 +153,12 @@ def _manifest_digest(manifest: Manifest) -> str:
     return sha256_hex(canonical_json(manifest.model_dump(mode="json", by_alias=True)))
 
 
-def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
+def _linted(manifest: Manifest, derived: DerivedTools) -> DerivedTools:
     """Refuse what the author can mend; quarantine what came from the plugin's own description or a bare export."""
-    findings = [*derived.findings]
+    findings = [*derived.findings, *lint.lint_manifest(manifest)]
     for tool in derived.tools:
-        findings += lint.lint_tool(plugin, tool)
-    findings += lint.lint_tools(plugin, derived.tools)
+        findings += lint.lint_tool(manifest.name, tool)
+    findings += lint.lint_tools(manifest.name, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
     declared = {
         tool_label(tool.name) for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)
