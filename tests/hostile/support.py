@@ -186,13 +186,16 @@ class Arena:
         """The honest caller's median, seconds."""
         return statistics.median([await self.honest_call() for _ in range(_CALLS)])
 
-    async def withstands(self, attack: Callable[[], Awaitable[object]], *, memory: int, workers: int = 3) -> None:
+    async def withstands(
+        self, attack: Callable[[], Awaitable[object]], *, memory: int, workers: int = 3, floor: float = FLOOR_S
+    ) -> None:
         """Run an attack and assert that the server and the honest caller come out of it unharmed.
 
         Args:
             attack: ends in time, and asserts what it must end in.
             memory: bytes that its guests may take, all together.
             workers: processes that it may occupy.
+            floor: seconds below which the honest caller's median is fine whatever it was before.
         """
         before = await self._settled()
         bound = before.private + memory + workers * _WORKER_SLACK + _SERVER_SLACK
@@ -206,7 +209,7 @@ class Arena:
             after = await self._settled()
             assert after.descriptors <= before.descriptors + 2
             undisturbed = max(undisturbed, await self.undisturbed())
-            if during <= max(SLOWER * undisturbed, FLOOR_S):
+            if during <= max(SLOWER * undisturbed, floor):
                 return
             assert attempt < _ATTEMPTS - 1, f"{during * 1e3:.1f} ms beside the attack, {undisturbed * 1e3:.1f} without"
 

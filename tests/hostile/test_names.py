@@ -24,11 +24,11 @@ STRINGS = (
     *("a\0b", "a\nb", "a\r\nSet-Cookie: x=1", "\x1b[31mred", "a\x7f", "a\u202eb", "a\u200bb", "\ufeffa", "a\u2028b"),
     *("\u0430dmin", "\uff41dmin", "e\u0301", "\U000e0041", "🙂", "A", "1a", "a_b", "a.b", "a b", "a%00b", "a%2e%2e%2fb"),
     *("'; DROP TABLE versions;--", '" OR 1=1', "<script>alert(1)</script>", "${HOME}", "$(id)", "`id`", "{{7*7}}", "%s%n"),
-    *("con", "a" * 65, "a" * 100_000, "@" + "a" * 65 + "/b", "\ud800", "a;b", "a|b", "a&b", "a*", "a?b", "a#b", "http://x"),
+    *("a" * 65, "a" * 100_000, "@" + "a" * 65 + "/b", "\ud800", "a;b", "a|b", "a&b", "a*", "a?b", "a#b", "http://x"),
 )  # fmt: skip
-"""The few that are harmless names are good ones: `con` is no device here."""
 
-GOOD_NAMES = frozenset({"con"})
+HIDDEN = ("a\0b", "\x1b[31mred", "a\x7f", "a\u202eb", "a\u200bb", "\ufeffa", "a\u2028b", "\U000e0041", "\ud800")
+PLAIN = ("", "../x", "-rf", "'; DROP TABLE versions;--", "<script>alert(1)</script>", "$(id)", "\u0430dmin", "a" * 100_000)
 
 VERSIONS = (
     *("", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.0 ", "\n1.0.0", "1.0.0\n", "1.0.0\0", "1.0.0-", "1.0.0-01", "latest"),
@@ -51,9 +51,6 @@ async def publish_document(arena: Arena, manifest: object) -> None:
 @pytest.mark.parametrize("name", STRINGS, ids=ascii)
 async def test_a_plugin_s_name_that_is_none_is_refused_and_nothing_is_stored(arena: Arena, name: str) -> None:
     before = await stored(arena.services)
-    if name in GOOD_NAMES:
-        await publish_document(arena, document(name=name))
-        return
     with pytest.raises(InvalidInput) as refused:
         await publish_document(arena, document(name=name))
     assert len(refused.value.message) < 1_000
@@ -90,7 +87,7 @@ async def test_what_is_asked_for_by_a_hostile_name_is_not_found_and_harms_nothin
     await arena.honest_call()
 
 
-@pytest.mark.parametrize("text", STRINGS, ids=ascii)
+@pytest.mark.parametrize("text", [*HIDDEN, *PLAIN], ids=lambda text: ascii(text)[:40])
 @pytest.mark.parametrize("place", ["tool", "title", "description", "property", "enum", "author", "keyword", "wasm"])
 async def test_a_hostile_string_in_a_manifest_is_refused_or_kept_as_it_is(arena: Arena, place: str, text: str) -> None:
     schema: dict[str, Any] = {"type": "object", "properties": {"p": {"type": "string"}}}
@@ -110,15 +107,14 @@ async def test_a_hostile_string_in_a_manifest_is_refused_or_kept_as_it_is(arena:
         case _:
             fields[place] = text
     before = await stored(arena.services)
-    name = f"strings-{place}-{STRINGS.index(text)}"
+    name = f"strings-{place}-{(*HIDDEN, *PLAIN).index(text)}"
     code = await code_of(publish_document(arena, document(name=name, tools=tools, **fields)))
     if code != ANSWERS:
         assert await stored(arena.services) == before
         return
+    assert text not in HIDDEN
     release = await arena.services.plugins.get_version(name, "1.0.0")
-    kept = json.dumps(release.model_dump(mode="json"))
-    assert not set("\0\x1b\u202e\u200b\u2028\ud800") & set(json.loads(json.dumps(text))), f"{place} took {text!r}"
-    assert json.loads(kept)["manifest"]["name"] == name
+    assert text in json.dumps(release.model_dump(mode="json"), ensure_ascii=False).replace('\\"', '"')
 
 
 MEBIBYTE = 2**20
@@ -166,7 +162,8 @@ async def test_a_hostile_manifest_is_refused_by_name_and_harms_nobody(arena: Are
             await anyio.to_thread.run_sync(parse_manifest_bytes, DOCUMENTS[name])
         assert len(refused.value.message) < 3_000
 
-    await arena.withstands(work, memory=128 * len(DOCUMENTS[name]))
+    # Reading is work for Python, in a thread: what it costs others is waiting for the interpreter's lock.
+    await arena.withstands(work, memory=128 * len(DOCUMENTS[name]), floor=0.1)
 
 
 @pytest.mark.parametrize("levels", [3, 12, 1_000])
