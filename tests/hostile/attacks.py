@@ -87,6 +87,7 @@ LOOP = "(loop $again (br $again))"
 NOTHING = '(func (export "go") (result i32) (i32.const 0))'
 SLEEP_AN_HOUR = """(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 3600000000000))
     (drop (call $poll_oneoff (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"""
+PROC_EXIT = _wasi("proc_exit", "(param i32)")
 POLL = _wasi("poll_oneoff", "(param i32 i32 i32 i32) (result i32)")
 
 LOOPS = (
@@ -126,7 +127,8 @@ TRAPS = (
     _attack("tail calls without end", '(func $deep (export "go") (result i32) (return_call $deep))', ANSWERS,
             "timeout"),
     _attack("recursion with large frames",
-            '(func $deep (export "go") (result i32) ' + "(local v128)" * 4_000 + "(i32.add (call $deep ) (i32.const 1)))",
+            '(func $deep (export "go") (result i32) ' + "(local v128)" * 4_000
+            + "(i32.add (call $deep ) (i32.const 1)))",
             ANSWERS, "trap"),
     _attack("division by zero", _go("(drop (i32.div_u (i32.const 1) (i32.const 0)))"), ANSWERS, "trap"),
     _attack("integer overflow", _go("(drop (i32.div_s (i32.const -2147483648) (i32.const -1)))"), ANSWERS, "trap"),
@@ -135,7 +137,8 @@ TRAPS = (
             "trap"),
     _attack("call of an empty table slot", _go("(drop (call_indirect (result i32) (i32.const 3)))",
             before="(table 10 funcref)"), ANSWERS, "trap"),
-    _attack("call of a wrong signature", _go("(drop (call_indirect (param i64) (result i32) (i64.const 1) (i32.const 0)))",
+    _attack("call of a wrong signature",
+        _go("(drop (call_indirect (param i64) (result i32) (i64.const 1) (i32.const 0)))",
             before="(table funcref (elem $f)) (func $f (result i32) (i32.const 1))"), ANSWERS, "trap"),
     _attack("trap in the start function", f"(func $f unreachable) (start $f) {NOTHING}", "invalid_wasm", "trap"),
     _attack("trap in _initialize", f'(func (export "_initialize") unreachable) {NOTHING}',
@@ -147,7 +150,7 @@ TRAPS = (
     _attack("end by proc_exit(0)", _go("(call $proc_exit (i32.const 0))",
             before=_wasi("proc_exit", "(param i32)") + MEMORY), ANSWERS, f"guest_error {ANSWERS}"),
     _attack("proc_exit in _initialize",
-            f'{_wasi("proc_exit", "(param i32)")} {MEMORY} (func (export "_initialize") (call $proc_exit (i32.const 3)))'
+            f'{PROC_EXIT} {MEMORY} (func (export "_initialize") (call $proc_exit (i32.const 3)))'
             f" {NOTHING}", f"{ANSWERS} invalid_wasm", "trap guest_error"),
     _attack("return code 134, which means a trap", '(func (export "go") (result i32) (i32.const 134))', ANSWERS,
             "guest_error"),
@@ -320,7 +323,8 @@ IMPORTS = (
     _attack("http_request with a wrong signature", _plain(
         f'(import "extism:host/env" "http_request" (func (param i32))) {NOTHING}'), "invalid_wasm", "trap"),
     _attack("a log function with a wrong signature", _plain(
-        f'(import "extism:host/env" "log_info" (func (param i32 i32) (result i64))) {NOTHING}'), "invalid_wasm", "trap"),
+        f'(import "extism:host/env" "log_info" (func (param i32 i32) (result i64))) {NOTHING}'), "invalid_wasm",
+            "trap"),
     _attack("config_get of the user's module with a wrong signature", _plain(
         '(import "extism:host/user" "config_get" (func $f (param f64) (result f32)))'
         ' (func (export "go") (result i32) (drop (call $f (f64.const 1))) (i32.const 0))'), f"{ANSWERS} invalid_wasm",
@@ -362,7 +366,8 @@ NO_MODULES = (
     _attack("a header and a megabyte of 0xff", lambda: HEADER + b"\xff" * MEBIBYTE, "invalid_wasm", "trap"),
     _attack("a section size of six bytes", overlong_section_size, "invalid_wasm", "trap"),
     _attack("a section that claims 4 GiB", lambda: HEADER + b"\x01\xff\xff\xff\xff\x0f", "invalid_wasm", "trap"),
-    _attack("four billion types announced", lambda: HEADER + section(1, b"\xff\xff\xff\xff\x0f"), "invalid_wasm", "trap"),
+    _attack("four billion types announced", lambda: HEADER + section(1, b"\xff\xff\xff\xff\x0f"), "invalid_wasm",
+        "trap"),
     _attack("a data segment that claims gigabytes", lambda: HEADER + section(5, b"\x01\0\x01") + section(
         11, b"\x01\0\x41\0\x0b\xff\xff\xff\xff\x0f"), "invalid_wasm", "trap"),
 )  # fmt: skip

@@ -34,7 +34,7 @@ def _says(name: str, text: bytes, tool: dict[str, Any], call: str, times: int = 
     return Output(name, functools.partial(saying, "go", text, times=times), tool, frozenset(call.split()), limits)
 
 
-def _blocks(name: str, blocks: object, call: str = "bad_output") -> Output:
+def _blocks(name: str, blocks: Any, call: str = "bad_output") -> Output:
     return _says(f"content: {name}", json.dumps({"content": blocks}).encode(), BLOCKS, call)
 
 
@@ -57,11 +57,13 @@ OUTPUTS = (
     _says("infinity", b'{"sum":1e999}', TYPED, "bad_output"),
     _says("an integer of 300,000 digits", b'{"sum":' + b"9" * 300_000 + b"}", TYPED, f"bad_output {ANSWERS}"),
     _says("a key twice", b'{"sum":1,"sum":2}', TYPED, f"bad_output {ANSWERS}"),
-    _says("100,000 lists in each other", b'{"sum":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", LOOSE, "bad_output"),
+    _says("100,000 lists in each other", b'{"sum":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", LOOSE,
+        "bad_output"),
     _says("100,000 objects in each other", b'{"a":' * 100_000 + b"1" + b"}" * 100_000, LOOSE, "bad_output"),
     _says("a bracket that is never closed", b"[" * 500_000, LOOSE, "bad_output"),
     _says("a megabyte of numbers", b'{"a":[' + b"1," * 500_000 + b"1]}", LOOSE, f"bad_output {ANSWERS}"),
-    _says("50,000 keys", b"{" + b",".join(b'"k%d":1' % n for n in range(50_000)) + b"}", LOOSE, f"bad_output {ANSWERS}"),
+    _says("50,000 keys", b"{" + b",".join(b'"k%d":1' % n for n in range(50_000)) + b"}", LOOSE,
+        f"bad_output {ANSWERS}"),
     _says("a prototype to pollute", b'{"__proto__":{"x":1},"constructor":1,"sum":1}', LOOSE, ANSWERS),
     _says("a byte order mark", b'\xef\xbb\xbf{"sum":1}', TYPED, f"bad_output {ANSWERS}"),
     _says("UTF-16", '{"sum":1}'.encode("utf-16"), TYPED, "bad_output"),

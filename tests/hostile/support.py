@@ -23,7 +23,7 @@ from tool_server.errors import ToolServerError
 from tool_server.inspection.manifest_forms import parse_manifest
 from tool_server.model.call import Call
 from tool_server.model.caller import LOCAL, Caller, Scope
-from tool_server.model.json_value import sha256_hex
+from tool_server.model.json_value import JsonObject, sha256_hex
 from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program
@@ -291,7 +291,7 @@ async def call_attack(services: Services, attack: Attack, caller: str = "mallory
 
 async def publish_attack(services: Services, attack: Attack, name: str) -> None:
     """Publish the module under the name `name` with `go` as its tool, and assert how that ends."""
-    tools = {"go": {"description": "Attacks.", "input": {"type": "object"}}}
+    tools: JsonObject = {"go": {"description": "Attacks.", "input": {"type": "object"}}}
     manifest, findings = parse_manifest({"name": name, "version": "1.0.0", "tools": tools})
     code = await code_of(services.publish.publish(manifest, attack.wasm, LOCAL, findings))
     assert code in attack.publish, f"publishing {attack.name} ended in {code}"
@@ -301,10 +301,18 @@ async def publish_attack(services: Services, attack: Attack, name: str) -> None:
 
 async def code_of(work: Awaitable[object]) -> str:
     """The code of the typed error that something ended in, or `ANSWERS`; anything else comes out as it is."""
+    error = await error_of(work)
+    if error is None:
+        return ANSWERS
+    assert error.message
+    assert "Traceback" not in error.message
+    return error.code
+
+
+async def error_of(work: Awaitable[object]) -> ToolServerError | None:
+    """The typed error that something ended in, if it did."""
     try:
         await work
     except ToolServerError as error:
-        assert error.message
-        assert "Traceback" not in error.message
-        return error.code
-    return ANSWERS
+        return error
+    return None

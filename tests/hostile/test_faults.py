@@ -168,7 +168,9 @@ def threads_of(pid: int) -> int:
 
 def slow_to_compile() -> bytes:
     """A module of many functions."""
-    steps = "".join(f"(local.set 0 (i32.mul (i32.add (local.get 0) (i32.const {k})) (i32.const 77)))" for k in range(60))
+    steps = "".join(
+        f"(local.set 0 (i32.mul (i32.add (local.get 0) (i32.const {k})) (i32.const 77)))" for k in range(60)
+    )
     body = "".join(f"(func (param i32) (result i32) {steps} (local.get 0))" for _ in range(4_000))
     return extism_wat(f'{body} (func (export "go") (result i32) (i32.const 0))')
 
@@ -235,7 +237,9 @@ async def test_an_artifact_that_is_lost_is_told_by_name_and_hurts_no_other_plugi
         await offer(services, "sums")
         await offer_guest(services, "looping", "spin")
         (path,) = (
-            file for file in (tmp_path / "artifacts").rglob("*") if file.is_file() and file.read_bytes() == guest("spin")
+            file
+            for file in (tmp_path / "artifacts").rglob("*")
+            if file.is_file() and file.read_bytes() == guest("spin")
         )
         if harm == "deleted":
             path.unlink()

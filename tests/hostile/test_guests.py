@@ -14,6 +14,9 @@ from tests.support.guests import guest
 from tests.support.programs import program_of
 from tool_server.model.limits import Limits
 
+# Real processes by the hundred.
+pytestmark = pytest.mark.slow
+
 CALLED = [attack for attack in ATTACKS if attack.call]
 
 

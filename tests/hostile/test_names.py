@@ -19,20 +19,35 @@ from tool_server.inspection.manifest_forms import parse_manifest, parse_manifest
 from tool_server.model.caller import LOCAL
 from tool_server.model.names import check_plugin_name, tool_name
 
+# Real processes by the hundred.
+pytestmark = pytest.mark.slow
+
 STRINGS = (
-    *("", " ", ".", "..", "/", "../x", "@a/../b", "@../b", "@a/b/c", "@/b", "@a/", "a/b", "a\\b", "~root", "-rf", "--help"),
+    *("", " ", ".", "..", "/", "../x", "@a/../b", "@../b", "@a/b/c", "@/b", "@a/", "a/b", "a\\b", "~root", "-rf",
+        "--help"),
     *("a\0b", "a\nb", "a\r\nSet-Cookie: x=1", "\x1b[31mred", "a\x7f", "a\u202eb", "a\u200bb", "\ufeffa", "a\u2028b"),
-    *("\u0430dmin", "\uff41dmin", "e\u0301", "\U000e0041", "🙂", "A", "1a", "a_b", "a.b", "a b", "a%00b", "a%2e%2e%2fb"),
-    *("'; DROP TABLE versions;--", '" OR 1=1', "<script>alert(1)</script>", "${HOME}", "$(id)", "`id`", "{{7*7}}", "%s%n"),
+    *("\u0430dmin", "\uff41dmin", "e\u0301", "\U000e0041", "\u263a", "A", "1a", "a_b", "a.b", "a b", "a%00b", "a%2e%2e%2fb"),
+    *("'; DROP TABLE versions;--", '" OR 1=1', "<script>alert(1)</script>", "${HOME}", "$(id)", "`id`", "{{7*7}}",
+        "%s%n"),
     *("a" * 65, "a" * 100_000, "@" + "a" * 65 + "/b", "\ud800", "a;b", "a|b", "a&b", "a*", "a?b", "a#b", "http://x"),
 )  # fmt: skip
 
 HIDDEN = ("a\0b", "\x1b[31mred", "a\x7f", "a\u202eb", "a\u200bb", "\ufeffa", "a\u2028b", "\U000e0041", "\ud800")
-PLAIN = ("", "../x", "-rf", "'; DROP TABLE versions;--", "<script>alert(1)</script>", "$(id)", "\u0430dmin", "a" * 100_000)
+PLAIN = (
+    "",
+    "../x",
+    "-rf",
+    "'; DROP TABLE versions;--",
+    "<script>alert(1)</script>",
+    "$(id)",
+    "\u0430dmin",
+    "a" * 100_000,
+)
 
-VERSIONS = (
-    *("", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.0 ", "\n1.0.0", "1.0.0\n", "1.0.0\0", "1.0.0-", "1.0.0-01", "latest"),
-    *("1.0.0+", "1.0.0-a..b", "-1.0.0", "1.-1.0", "1.0.0; rm -rf /", "../1.0.0", "1.0.0/../../x", "١.0.0", "1e3.0.0"),
+VERSIONS: tuple[Any, ...] = (
+    *("", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.0 ", "\n1.0.0", "1.0.0\n", "1.0.0\0", "1.0.0-", "1.0.0-01",
+        "latest"),
+    *("1.0.0+", "1.0.0-a..b", "-1.0.0", "1.-1.0", "1.0.0; rm -rf /", "../1.0.0", "1.0.0/../../x", "\u0661.0.0"),
     *("9" * 100_000 + ".0.0", "1.0.0-" + "a." * 50_000 + "b", "*", "^1.0.0", ">=1", "1.x", None, 1, 1.0, [], {}),
 )  # fmt: skip
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import httpx
 import pytest
 
@@ -38,6 +37,9 @@ from tool_server.config import Config
 from tool_server.errors import Unavailable
 from tool_server.model.caller import LOCAL, Scope
 from tool_server.model.limits import Limits
+
+# Real processes by the hundred.
+pytestmark = pytest.mark.slow
 
 CALLED = {name: [attack for attack in attacks if attack.call] for name, attacks in CATEGORIES.items()}
 PAIRS = list(itertools.combinations([name for name, attacks in CALLED.items() if attacks], 2))
