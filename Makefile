@@ -59,8 +59,9 @@ format: dev ## let ruff mend what it can
 bench: dev ## ratios measured in one run, printed and written to bench.json (BENCH=name runs one)
 	$(BIN)/python -m tests.bench $(BENCH)
 
-soak: dev ## 200,000 calls: memory, descriptors and processes stay flat
+soak: dev ## 200,000 calls: memory, descriptors and processes stay flat; then two minutes of random faults under load
 	$(BIN)/python -m tests.bench.soak
+	$(BIN)/python -m tests.hostile.faults
 
 plugins: dev ## build the bundled plugins again from their source
 	$(BIN)/python plugins/build.py

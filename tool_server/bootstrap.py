@@ -111,6 +111,7 @@ async def build(
     from tool_server.storage.artifacts import open_artifacts
     from tool_server.storage.calls import SqlCallLog
     from tool_server.storage.database import open_database
+    from tool_server.storage.journal import FileCallJournal
     from tool_server.storage.plugins import SqlPluginStore
     from tool_server.storage.sealing import Sealer
     from tool_server.storage.secrets import SqlSecretStore
@@ -125,7 +126,7 @@ async def build(
         artifacts = open_artifacts(config.effective_artifacts_url)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
-        recorder = CallRecorder(call_log)
+        recorder = CallRecorder(call_log, FileCallJournal(config.data_dir / "journal"))
         sealer = Sealer(config.secrets_key.get_secret_value(), config.data_dir)
         secrets = SecretService(SqlSecretStore(database, sealer), clock)
         async with (

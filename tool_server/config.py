@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tool_server.errors import InvalidInput
 from tool_server.model.folder_permission import FolderPermission, guest_path
-from tool_server.model.limits import Limits, parse_duration_ms, parse_size
+from tool_server.model.limits import MAX_FUEL, Limits, parse_duration_ms, parse_size
 from tool_server.model.protection import Protection
 
 PREFIX = "TOOL_SERVER_"
@@ -56,7 +56,7 @@ class LimitSettings(BaseModel):
     default_timeout: Milliseconds = 10_000
     input: Size = 4 * 2**20
     output: Size = 4 * 2**20
-    fuel: int | None = None
+    fuel: Annotated[int, Field(ge=1, le=MAX_FUEL)] | None = None
     """Wasm instructions of one call; None leaves the guest to its time limit."""
     wasm: Size = 64 * 2**20
     """Largest module that can be published."""

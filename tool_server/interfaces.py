@@ -242,12 +242,69 @@ class CallLog(Protocol):
         """
         ...
 
+    async def append_missing(self, records: Sequence[CallRecord]) -> None:
+        """Write those whose ids are not there yet, in one transaction.
+
+        Raises:
+            Unavailable: as for `PluginStore`.
+        """
+        ...
+
     async def recent(self, limit: int = 100, *, tool: str | None = None) -> tuple[CallRecord, ...]:
         """The newest records first."""
         ...
 
     async def count(self) -> int:
         """How many records there are."""
+        ...
+
+
+class CallLeftover(Protocol):
+    """Records that a process wrote to its journal before it died; nobody else may take them meanwhile."""
+
+    @property
+    def records(self) -> Sequence[CallRecord]:
+        """In the order they were made. Some of them may be in the call log already."""
+        ...
+
+    def discard(self) -> None:
+        """Forget them: they are in the call log."""
+        ...
+
+    def release(self) -> None:
+        """Leave them to whoever starts next; does nothing after `discard`."""
+        ...
+
+
+class CallJournal(Protocol):
+    """Records on their way into the call log, kept where the death of this process cannot lose them.
+
+    No method waits. The journal has two sides: one that fills, and one that rests while its records are written to the
+    call log.
+    """
+
+    def append(self, record: CallRecord) -> None:
+        """Keep one record on the side that fills.
+
+        Raises:
+            Unavailable: `journal_failed`; nothing was written.
+        """
+        ...
+
+    def turn(self) -> None:
+        """Let the other side fill; it must be empty."""
+        ...
+
+    def forget(self) -> None:
+        """Empty the side that rests: the call log has its records."""
+        ...
+
+    def close(self) -> None:
+        """End; what was not forgotten becomes a leftover."""
+        ...
+
+    def leftovers(self) -> Sequence[CallLeftover]:
+        """What dead processes left in the same place. Reads files: run it in a thread."""
         ...
 
 

@@ -20,6 +20,7 @@ from tool_server.services import recorder as recorder_module
 from tool_server.services.recorder import BATCH, BUFFER, CallRecorder
 from tool_server.storage.calls import SqlCallLog
 from tool_server.storage.database import open_database
+from tool_server.storage.journal import FileCallJournal
 
 
 def record(number: int) -> CallRecord:
@@ -61,6 +62,9 @@ class Log:
             self.refused.set()
             raise Unavailable("database_locked", "another process writes")
         self.batches.append([item.id for item in records])
+
+    async def append_missing(self, records: Sequence[CallRecord]) -> None:
+        await self.append([item for item in records if item.id not in self.ids])
 
     async def recent(self, limit: int = 100, *, tool: str | None = None) -> tuple[CallRecord, ...]:
         return ()
@@ -210,3 +214,79 @@ async def test_records_that_cannot_be_written_at_the_end_are_counted_in_the_log(
             recorder.record(record(1))
             recorder.record(record(2))
     assert "2 call records were lost" in caplog.text
+
+
+async def test_a_record_is_in_the_journal_before_record_returns_and_gone_once_the_log_has_it(tmp_path: Path) -> None:
+    log = Log(refusing=True)
+    recorder = CallRecorder(log, FileCallJournal(tmp_path))
+    async with recorder.running():
+        recorder.record(record(1))
+        assert b'"text_echo"' in _content_of(tmp_path)
+        log.refusing = False
+        with anyio.fail_after(20):
+            await recorder.flush()
+    assert _content_of(tmp_path) == b""
+
+
+async def test_what_a_dead_process_left_is_in_the_log_once_and_before_a_flush_ends(tmp_path: Path) -> None:
+    dead = FileCallJournal(tmp_path / "journal")
+    for number in range(BATCH + 3):
+        dead.append(record(number))
+    dead.close()
+    async with open_database(f"sqlite:///{tmp_path / 'tool-server.db'}") as database:
+        log = SqlCallLog(database)
+        await log.append([record(number) for number in range(2)])
+        recorder = CallRecorder(log, FileCallJournal(tmp_path / "journal"))
+        async with recorder.running():
+            recorder.record(record(BATCH + 3))
+            with anyio.fail_after(20):
+                await recorder.flush()
+        assert sorted(int(found.id) for found in await log.recent(2_000)) == list(range(BATCH + 4))
+        assert list((tmp_path / "journal").iterdir()) == []
+
+
+async def test_what_the_database_does_not_take_before_the_end_waits_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recorder_module, "SHUTDOWN_SECONDS", 0.05)
+    refusing = CallRecorder(Log(refusing=True), FileCallJournal(tmp_path))
+    async with refusing.running():
+        refusing.record(record(1))
+        refusing.record(record(2))
+    assert "2 call records wait in the journal" in caplog.text
+    log = Log()
+    async with CallRecorder(log, FileCallJournal(tmp_path)).running():
+        pass
+    assert log.ids == ["1", "2"]
+
+
+async def test_a_leftover_that_the_database_refuses_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "SHUTDOWN_SECONDS", 0.05)
+    dead = FileCallJournal(tmp_path)
+    dead.append(record(1))
+    dead.close()
+    async with CallRecorder(Log(refusing=True), FileCallJournal(tmp_path)).running():
+        pass
+    log = Log()
+    async with CallRecorder(log, FileCallJournal(tmp_path)).running():
+        pass
+    assert log.ids == ["1"]
+
+
+async def test_a_journal_that_fails_is_told_once_and_calls_are_recorded_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    log = Log()
+    recorder = CallRecorder(log, FileCallJournal(tmp_path / "file" / "journal"))
+    async with recorder.running():
+        for number in range(5):
+            recorder.record(record(number))
+    assert log.ids == [str(number) for number in range(5)]
+    assert caplog.text.count("the call journal in") == 1
+
+
+def _content_of(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())

@@ -48,3 +48,11 @@ async def test_a_batch_with_one_bad_record_is_not_stored_at_all(calls: CallLog) 
     with pytest.raises(StatementError, match="no time zone"):
         await calls.append([make_call(1), naive, make_call(2)])
     assert await calls.count() == 0
+
+
+async def test_only_records_that_are_missing_are_added(calls: CallLog) -> None:
+    records = [make_call(number) for number in range(6)]
+    await calls.append(records[1:3])
+    await calls.append_missing([*records[:4], records[3]])
+    await calls.append_missing([])
+    assert sorted(record.id for record in await calls.recent()) == [f"call-{number}" for number in range(4)]

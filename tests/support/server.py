@@ -122,6 +122,14 @@ class RunningServer:
         self.wait_until_ready()
         assert self.mcp_url == before
 
+    def crash(self) -> None:
+        """Kill with SIGKILL and start again on the same port."""
+        before = self.mcp_url
+        self.kill()
+        self._launch(port=urlsplit(before).port or 0)
+        self.wait_until_ready()
+        assert self.mcp_url == before
+
     def stop(self) -> None:
         """Stop with SIGTERM and assert a clean exit: code 0 in time, and no traceback on standard error."""
         if self._process.poll() is None:

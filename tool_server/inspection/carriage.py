@@ -11,7 +11,7 @@ import json
 from typing import NoReturn
 
 from tool_server.errors import CallFailed, InvalidInput
-from tool_server.inspection.content_blocks import normalise_blocks, refuse
+from tool_server.inspection.content_blocks import guest_meta, normalise_blocks, refuse
 from tool_server.inspection.json_paths import shown
 from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
@@ -101,8 +101,7 @@ def _content(definition: ToolDefinition, data: bytes) -> ToolResult:
     if definition.output_schema is None and any(block["type"] == "image" for block in content):
         # Mastra shows the model either the structured content or the image.
         structured = None
-    meta = result.get("_meta")
-    return ToolResult(content, structured, is_error or False, meta if isinstance(meta, dict) else None)
+    return ToolResult(content, structured, is_error or False, guest_meta(result.get("_meta")))
 
 
 def _structured(value: JsonObject) -> ToolResult:

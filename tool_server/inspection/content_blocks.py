@@ -16,6 +16,10 @@ from tool_server.model.json_value import JsonObject, JsonValue
 _LINK_TEXTS = ("title", "description", "mimeType")
 
 
+OWN_META = "tool-server/"
+"""How keys in `_meta` begin that only this server writes: a guest's "denied" must not pass for the server's."""
+
+
 def normalise_blocks(blocks: list[JsonValue]) -> tuple[JsonObject, ...]:
     """Every block in MCP's shape; members that MCP does not have, or that are null, are left out.
 
@@ -65,10 +69,17 @@ def _common(block: JsonObject) -> JsonObject:
     annotations = _annotations(block.get("annotations"))
     if annotations:
         common["annotations"] = annotations
-    meta = block.get("_meta")
-    if isinstance(meta, dict):
+    meta = guest_meta(block.get("_meta"))
+    if meta is not None:
         common["_meta"] = meta
     return common
+
+
+def guest_meta(value: JsonValue) -> JsonObject | None:
+    """A guest's `_meta` without the keys by which this server speaks itself, None where nothing is left."""
+    if not isinstance(value, dict):
+        return None
+    return {key: item for key, item in value.items() if not key.startswith(OWN_META)} or None
 
 
 def _annotations(value: JsonValue) -> JsonObject:

@@ -15,6 +15,7 @@ from tool_server.inspection.lint_report import Report, SchemaReport
 from tool_server.inspection.lint_schema import is_measurable, lint_schema
 from tool_server.inspection.lint_text import hidden_character, hidden_in_value
 from tool_server.model.json_value import JsonObject, JsonValue
+from tool_server.model.manifest import Manifest
 from tool_server.model.names import MAX_TOOL_NAME, tool_name
 from tool_server.model.tool import Finding, OutputForm, Severity, ToolDefinition, TypeSource
 
@@ -48,6 +49,15 @@ def lint_tool(plugin: str, tool: ToolDefinition) -> tuple[Finding, ...]:
         usable = [not report.refused and _schema(schema, view) for view, schema in views]
         if all(usable):
             _examples(tool, report)
+    return report.findings
+
+
+def lint_manifest(manifest: Manifest) -> tuple[Finding, ...]:
+    """Findings about what a manifest says outside of its tools, which are linted one by one."""
+    report = Report(None)
+    document = manifest.model_dump(mode="json", by_alias=True, exclude={"tools", "xtp"}, exclude_none=True)
+    for path, words in hidden_in_value(document, "$"):
+        _hidden(report, path, words)
     return report.findings
 
 

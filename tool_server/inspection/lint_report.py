@@ -9,12 +9,16 @@ MAX_FINDINGS = 100
 """Findings kept for one tool; a schema can break rules in thousands of places."""
 
 
+def tool_label(name: str) -> str:
+    """How findings name a tool: its name, cut and made printable, since the name may itself be what is wrong."""
+    return name[:200].encode("utf-8", "replace").decode("utf-8")
+
+
 class Report:
     """The findings about one tool, in the order found."""
 
-    def __init__(self, tool: str) -> None:
-        # The name may itself be what is wrong with the tool.
-        self._tool = tool[:200].encode("utf-8", "replace").decode("utf-8")
+    def __init__(self, tool: str | None) -> None:
+        self._tool = None if tool is None else tool_label(tool)
         self._findings: dict[tuple[str, str, str], Finding] = {}
 
     @property

@@ -12,6 +12,9 @@ from tool_server.errors import InvalidInput
 MIN_TIMEOUT_MS = 20
 """Extism loses timers shorter than this, and the guest then runs for ever."""
 
+MAX_FUEL = 2**63 - 1
+"""The engine counts in 64 bits."""
+
 WASM_PAGE = 65_536
 
 _SIZE = re.compile(r"(\d{1,12})\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
@@ -58,7 +61,7 @@ class Limits(BaseModel):
     """Linear memory the guest may grow to, bytes."""
     timeout_ms: int = Field(default=10_000, ge=MIN_TIMEOUT_MS, le=3_600_000)
     """Wall time from instantiation to the guest's return, milliseconds."""
-    fuel: int | None = Field(default=None, ge=1)
+    fuel: int | None = Field(default=None, ge=1, le=MAX_FUEL)
     """Wasm instructions, roughly; None means that only time stops the guest."""
     input_bytes: int = Field(default=4 * 2**20, ge=1, le=64 * 2**20)
     output_bytes: int = Field(default=4 * 2**20, ge=1, le=64 * 2**20)

@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tool_server.model.json_value import JsonObject
+from tool_server.model.limits import MAX_FUEL
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
 from tool_server.model.tool import ToolAnnotations, ToolExample
 from tool_server.model.versions import check_range, check_version
+
+MAX_DEPENDENCIES = 1_000
 
 ShortText = Annotated[str, Field(max_length=1_000)]
 PluginName = Annotated[str, AfterValidator(check_plugin_name)]
@@ -42,7 +45,7 @@ class ManifestLimits(BaseModel):
     timeout: str | int | None = None
     output: str | int | None = None
     input: str | int | None = None
-    fuel: Annotated[int, Field(ge=1)] | None = None
+    fuel: Annotated[int, Field(ge=1, le=MAX_FUEL)] | None = None
 
 
 class ManifestBuild(BaseModel):
@@ -73,7 +76,7 @@ class Manifest(BaseModel):
     tools: Annotated[dict[str, ManifestTool] | None, Field(max_length=1_000)] = None
     xtp: JsonObject | None = None
     """An XTP schema (`version: v1-draft`), inlined."""
-    dependencies: dict[PluginName, VersionRange] = Field(default_factory=dict)
+    dependencies: dict[PluginName, VersionRange] = Field(default_factory=dict, max_length=MAX_DEPENDENCIES)
     permissions: Permissions = Permissions()
     limits: ManifestLimits = ManifestLimits()
     build: ManifestBuild | None = None

@@ -31,6 +31,8 @@ WORKER_LOST = "the process that ran the plugin ended unexpectedly: the plugin cr
 
 _STDERR_KEPT = 4_096
 _REAP_S = 10.0
+_LAST_BREATH_S = 0.5
+"""How long a worker that has closed its socket may take to end by itself."""
 _OUT_OF_MEMORY = (
     *(b"memory allocation of", b"MemoryError", b"Cannot allocate memory"),
     *(b"Resource temporarily unavailable", b"Cannot allocate write+execute memory"),
@@ -97,20 +99,20 @@ class WorkerProcess:
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
                 finally_.callback(theirs.close)
                 on_error.callback(ours.close)
-                shared = make_descriptor()
+                shared, exchange = make_descriptor(), None
                 if shared is not None:
                     finally_.callback(os.close, shared)
+                    exchange = SharedMemory(shared, copying=True)
+                    on_error.callback(exchange.close)
                 argument = setup.argument(theirs.fileno(), shared, os.getpid(), profile)
                 process = _start(setup, argument, theirs.fileno(), shared)
-            except OSError as error:
-                raise Unavailable(
-                    "worker_start_failed", f"a worker process cannot be started: {error.strerror}"
-                ) from error
+            except OSError as error:  # such as that no descriptors are left
+                raise _cannot_start(error) from error
             on_error.pop_all()
             ours.setblocking(False)
             if process.stderr is not None:
                 os.set_blocking(process.stderr.fileno(), False)
-            return cls(process, ours, None if shared is None else SharedMemory(shared, copying=True), profile)
+            return cls(process, ours, exchange, profile)
 
     @property
     def pid(self) -> int:
@@ -209,6 +211,9 @@ class WorkerProcess:
     async def reap(self) -> None:
         """Kill, wait for the end and close everything. Runs to its end even when cancelled."""
         with anyio.CancelScope(shield=True):
+            if self._ended:
+                # Its socket is closed before it is dead: a kill now would hide what it dies of.
+                await self._wait(_LAST_BREATH_S)
             self.kill()
             if self._socket.fileno() >= 0:
                 self._end()
@@ -216,7 +221,8 @@ class WorkerProcess:
                 self._socket.close()
                 if self._exchange is not None:
                     self._exchange.close()
-            await self._wait()
+            if not await self._wait(_REAP_S):
+                _log.error("worker %d does not die", self.pid)
         self.read_stderr()
         pipe = self._process.stderr
         if pipe is None or pipe.closed:
@@ -261,15 +267,22 @@ class WorkerProcess:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    async def _wait(self) -> None:
-        """Poll, in steps that grow: portable, and a killed process is gone within a millisecond or two."""
-        pause, give_up = 0.001, time.monotonic() + _REAP_S
+    async def _wait(self, seconds: float) -> bool:
+        """Poll, in steps that grow: portable, and a killed process is gone within a millisecond or two.
+
+        Returns whether it has ended in that time.
+        """
+        pause, give_up = 0.001, time.monotonic() + seconds
         while self._process.poll() is None:
             if time.monotonic() > give_up:
-                _log.error("worker %d does not die", self.pid)
-                return
+                return False
             await anyio.sleep(pause)
             pause = min(pause * 2, 0.1)
+        return True
+
+
+def _cannot_start(error: OSError) -> Unavailable:
+    return Unavailable("worker_start_failed", f"a worker process cannot be started: {error.strerror}")
 
 
 def _start(setup: WorkerSetup, argument: str, channel: int, shared: int | None) -> subprocess.Popen[bytes]:

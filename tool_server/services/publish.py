@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection import lint, servlets
+from tool_server.inspection.lint_report import tool_label
 from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
@@ -123,7 +124,7 @@ async def examine(
     probes = () if abi is None else servlets.probes(abi)
     outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)
     described = None if abi is None else servlets.read_outcomes(abi, outcomes)
-    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest.name, derive_tools(manifest, module, described)))
+    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest, derive_tools(manifest, module, described)))
     if not derived.tools and not derived.quarantined:
         raise InvalidInput(
             "no_tools",
@@ -157,15 +158,17 @@ def _manifest_digest(manifest: Manifest) -> str:
     return sha256_hex(canonical_json(manifest.model_dump(mode="json", by_alias=True)))
 
 
-def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
+def _linted(manifest: Manifest, derived: DerivedTools) -> DerivedTools:
     """Refuse what the author can mend; quarantine what came from the plugin's own description or a bare export."""
-    findings = [*derived.findings]
+    findings = [*derived.findings, *lint.lint_manifest(manifest)]
     for tool in derived.tools:
-        findings += lint.lint_tool(plugin, tool)
-    findings += lint.lint_tools(plugin, derived.tools)
+        findings += lint.lint_tool(manifest.name, tool)
+    findings += lint.lint_tools(manifest.name, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
-    declared = {tool.name for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)}
-    held_back = {tool.name for tool in derived.tools} - declared
+    declared = {
+        tool_label(tool.name) for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)
+    }
+    held_back = {tool_label(tool.name) for tool in derived.tools} - declared
     blocking = [finding for finding in refused if finding.tool not in held_back]
     if blocking:
         raise InvalidInput(
@@ -175,7 +178,7 @@ def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
             {"findings": [finding.model_dump(mode="json") for finding in blocking]},
         )
     bad = {finding.tool: finding for finding in reversed(refused) if finding.tool is not None}
-    kept: list[ToolDefinition] = [tool for tool in derived.tools if tool.name not in bad]
+    kept: list[ToolDefinition] = [tool for tool in derived.tools if tool_label(tool.name) not in bad]
     quarantined = [
         QuarantinedTool(name=name, rule=finding.rule, reason=finding.message) for name, finding in sorted(bad.items())
     ]

@@ -28,6 +28,11 @@ class SqlCallLog:
         if records:
             await self._database.write(_append, tuple(records))
 
+    async def append_missing(self, records: Sequence[CallRecord]) -> None:
+        """See `CallLog.append_missing`."""
+        if records:
+            await self._database.write(_append_missing, tuple(records))
+
     async def recent(self, limit: int = 100, *, tool: str | None = None) -> tuple[CallRecord, ...]:
         """See `CallLog.recent`."""
         return await self._database.read(_recent, limit, tool)
@@ -39,6 +44,16 @@ class SqlCallLog:
 
 def _append(connection: Connection, records: Sequence[CallRecord]) -> None:
     connection.execute(insert(calls), [_encode(record) for record in records])
+
+
+def _append_missing(connection: Connection, records: Sequence[CallRecord]) -> None:
+    # There is no index on the ids; there is one on the time.
+    since = min(record.started_at for record in records)
+    wanted = calls.c.id.in_([record.id for record in records])
+    there = set(connection.scalars(select(calls.c.id).where(calls.c.started_at >= since, wanted)))
+    missing = {record.id: record for record in records if record.id not in there}
+    if missing:
+        _append(connection, tuple(missing.values()))
 
 
 def _recent(connection: Connection, limit: int, tool: str | None) -> tuple[CallRecord, ...]:

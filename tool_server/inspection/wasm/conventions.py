@@ -7,6 +7,7 @@ hyper-mcp 0.8 and mcp.run's servlet schema for the ABIs.
 
 from __future__ import annotations
 
+from tool_server.errors import InvalidInput
 from tool_server.inspection.wasm.module import FunctionType, Module
 from tool_server.model.release import Abi, HostImport
 
@@ -56,6 +57,9 @@ RESERVED_PREFIXES = (
 )
 """Beginnings of further reserved names."""
 
+_HOST_TYPES = frozenset({"i32", "i64", "f32", "f64"})
+"""The values of `ExtismValType` that the runtime passes to host functions."""
+
 _RETURN_CODE = FunctionType((), ("i32",))
 _NO_RESULT = FunctionType()
 
@@ -74,12 +78,25 @@ def is_reserved(export: str) -> bool:
 
 
 def host_imports(module: Module) -> tuple[HostImport, ...]:
-    """The functions that a host must offer beyond Extism's kernel and WASI, each once, in the module's order."""
-    found = (
+    """The functions that a host must offer beyond Extism's kernel and WASI, each once, in the module's order.
+
+    Raises:
+        InvalidInput: `invalid_wasm`, one of them takes or returns what no Extism host function can.
+    """
+    found = tuple(
         HostImport(module=item.module, name=item.name, params=item.function.params, results=item.function.results)
         for item in module.imports
         if item.function is not None and item.module not in (KERNEL_MODULE, WASI_MODULE)
     )
+    for item in found:
+        strange = next((kind for kind in (*item.params, *item.results) if kind not in _HOST_TYPES), None)
+        if strange is not None:
+            raise InvalidInput(
+                "invalid_wasm",
+                f"the imported function {item.name[:80]!r} takes or returns {strange[:40]}: host functions know only "
+                "i32, i64, f32 and f64, so pass an offset into Extism's memory as i64",
+                {"cause": "host_function_type", "module": item.module[:200], "name": item.name[:200]},
+            )
     return tuple(dict.fromkeys(found))
 
 
