@@ -21,6 +21,7 @@ from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
 from tool_server.model.caller import Caller, Scope
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.settings import PoolSettings
+from tool_server.sandbox.validation import ValidationSettings, ValidatorPool
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
 from tool_server.services.health import HealthService
@@ -68,6 +69,7 @@ class Services:
     health: HealthService
     recorder: CallRecorder
     pool: WorkerPool
+    validation: ValidatorPool
 
 
 def prepare_data_dir(config: Config) -> None:
@@ -110,24 +112,30 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
         recorder = CallRecorder(call_log)
-        async with open_pool(config, _program_reader(artifacts)) as pool, recorder.running():
+        async with (
+            open_pool(config, _program_reader(artifacts)) as pool,
+            open_validation(config) as validation,
+            recorder.running(),
+        ):
             await catalog.refresh()
             yield Services(
                 config=config,
                 plugins=plugins,
                 artifacts=artifacts,
                 call_log=call_log,
-                publish=PublishService(plugins, artifacts, pool, clock, publish_limits(config)),
+                publish=PublishService(plugins, artifacts, pool, validation, clock, publish_limits(config)),
                 install=InstallService(plugins, clock, _refresher(catalog)),
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
                 invoke=InvokeService(
-                    catalog.find, pool, recorder, clock, os.environ if environment is None else environment
+                    *(catalog.find, pool, validation, recorder, clock),
+                    os.environ if environment is None else environment,
                 ),
                 tokens=TokenService(SqlTokenStore(database), clock),
                 health=HealthService(plugins, artifacts, pool),
                 recorder=recorder,
                 pool=pool,
+                validation=validation,
             )
 
 
@@ -139,6 +147,11 @@ def publish_limits(config: Config) -> PublishLimits:
 def open_pool(config: Config, read_artifact: Callable[[str], Awaitable[bytes]]) -> WorkerPool:
     """The worker pool, an async context manager; no process starts before the first call."""
     return WorkerPool(PoolSettings.from_config(config), read_artifact)
+
+
+def open_validation(config: Config) -> ValidatorPool:
+    """Validation, an async context manager; no process starts before a value or schema needs one."""
+    return ValidatorPool(ValidationSettings.from_config(config))
 
 
 @asynccontextmanager

@@ -7,12 +7,20 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from tool_server.bootstrap import Services, SystemClock, build, http_application, open_pool, publish_limits
+from tool_server.bootstrap import (
+    Services,
+    SystemClock,
+    build,
+    http_application,
+    open_pool,
+    open_validation,
+    publish_limits,
+)
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
@@ -24,6 +32,8 @@ from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Release
 from tool_server.model.tool import ToolDefinition
+from tool_server.sandbox.pool import WorkerPool
+from tool_server.sandbox.validation import ValidatorPool
 from tool_server.services.catalog import entries_of
 from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import examine
@@ -123,12 +133,12 @@ async def load_plugin(
     async with AsyncExitStack() as stack:
         path = Path(path_or_name)
         if await anyio.Path(path).exists() or path.suffix in (".wasm", ".json"):
-            release, pool = await _from_files(path, settings, stack)
+            release, pool, validation = await _from_files(path, settings, stack)
         else:
             services = await stack.enter_async_context(build(settings))
             name, _, requested = str(path_or_name)[1:].partition("@")
             release = await services.browse.release(str(path_or_name)[:1] + name, requested, LOCAL)
-            pool = services.pool
+            pool, validation = services.pool, services.validation
         ceiling = settings.limits.ceiling()
         entries = {
             entry.definition.name: entry
@@ -139,21 +149,23 @@ async def load_plugin(
                 ceiling if limits is None else limits.capped_by(ceiling),
             )
         }
-        invoke = InvokeService(entries.get, pool, _Unrecorded(), SystemClock(), os.environ)
+        invoke = InvokeService(entries.get, pool, validation, _Unrecorded(), SystemClock(), os.environ)
         yield LoadedPlugin(release, entries, invoke)
 
 
-async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tuple[Release, Any]:
+async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tuple[Release, WorkerPool, ValidatorPool]:
     source = await anyio.to_thread.run_sync(lambda: load_plugin_folder(path, max_wasm_bytes=settings.limits.wasm))
 
     async def read(digest: str) -> bytes:
         return source.wasm
 
     pool = await stack.enter_async_context(open_pool(settings, read))
+    validation = await stack.enter_async_context(open_validation(settings))
     release = await examine(
-        source.manifest, source.wasm, pool, publish_limits(settings), SystemClock(), LOCAL.name, source.findings
+        *(source.manifest, source.wasm, pool, validation),
+        *(publish_limits(settings), SystemClock(), LOCAL.name, source.findings),
     )
-    return release, pool
+    return release, pool, validation
 
 
 class _Unrecorded:

@@ -18,6 +18,25 @@ MAX_WORK = 5_000_000
 
 _CONTAINERS = (dict, list)
 _SCALARS = frozenset({str, int, bool, type(None)})
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+"""Integers that the engine holds in a machine word. It compares others in decimal, a microsecond for two digits, and in
+`uniqueItems` each with each."""
+
+
+class Budget(NamedTuple):
+    """How much one validation may take: values at every depth, subschema evaluations, and nanoseconds, roughly, that
+    patterns, formats and lengths may take for text."""
+
+    values: int
+    work: int
+    text: int
+
+
+WHOLE = Budget(MAX_VALUES, MAX_WORK, 500_000_000)
+"""The most that is ever done; what needs more is refused."""
+
+QUICK = Budget(5_000, 20_000, 500_000)
+"""What an event loop can do without anybody noticing: one or two milliseconds at the very worst."""
 
 
 class InstanceSize(NamedTuple):
@@ -31,23 +50,34 @@ class OutOfBoundsError(Exception):
     """The instance must not be validated; the message is a clause that begins with "it"."""
 
 
-def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0) -> InstanceSize:
+class NotQuickError(Exception):
+    """The work is more than an event loop should do; nothing is said about the value."""
+
+
+def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0, budget: Budget = WHOLE) -> InstanceSize:
     """Walk the value level by level and measure it.
 
     Args:
         value: the instance, or a part of one.
         work: of the whole schema.
         offset: how many levels the part lies inside the instance.
+        budget: `WHOLE` or `QUICK`; the walk itself ends as soon as there are more values.
 
     Raises:
         OutOfBoundsError: too deep, too many values, too much work, or a number that JSON does not have.
+        NotQuickError: more than the budget `QUICK`.
     """
     per_level = work.per_level
-    if isinstance(value, dict) and _SCALARS.issuperset(map(type, value.values())):
-        # The common case, asked for without a loop in Python: plain arguments.
-        total = per_level[min(offset, MAX_DEPTH)] + len(value) * per_level[min(offset + 1, MAX_DEPTH)]
-        _require_budget(len(value), total, 1)
-        return InstanceSize(len(value), total)
+    if isinstance(value, dict):
+        _require_values(len(value), budget)
+        kinds = set(map(type, value.values()))
+        if kinds <= _SCALARS:
+            if int in kinds:
+                _require_words(value.values(), budget)
+            # The common case, asked for without a loop in Python: plain arguments.
+            total = per_level[min(offset, MAX_DEPTH)] + len(value) * per_level[min(offset + 1, MAX_DEPTH)]
+            _require_work(len(value), total, 1, budget)
+            return InstanceSize(len(value), total)
     total = per_level[min(offset, MAX_DEPTH)]
     count = 0
     level = _containers((value,))
@@ -58,12 +88,16 @@ def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0) -> Insta
         inner: list[JsonObject | list[JsonValue]] = []
         for container in level:
             members += len(container)
+            _require_values(count + members, budget)
             values = container.values() if isinstance(container, dict) else container
-            if not _SCALARS.issuperset(map(type, values)):
+            kinds = set(map(type, values))
+            if int in kinds:
+                _require_words(values, budget)
+            if not kinds <= _SCALARS:
                 inner += _containers(values)
         count += members
         total += members * per_level[min(offset + depth, MAX_DEPTH)]
-        _require_budget(count, total, depth)
+        _require_work(count, total, depth, budget)
         level = inner
     if level:
         raise OutOfBoundsError(f"it is nested deeper than {MAX_DEPTH} levels")
@@ -82,10 +116,22 @@ def _containers(values: Iterable[JsonValue]) -> list[JsonObject | list[JsonValue
     return found
 
 
-def _require_budget(count: int, work: int, depth: int) -> None:
-    if count > MAX_VALUES:
+def _require_words(values: Iterable[JsonValue], budget: Budget) -> None:
+    if budget is QUICK and any(isinstance(value, int) and not _SMALLEST <= value <= _LARGEST for value in values):
+        raise NotQuickError
+
+
+def _require_values(count: int, budget: Budget) -> None:
+    if count > budget.values:
+        if budget is QUICK:
+            raise NotQuickError
         raise OutOfBoundsError(f"it holds more than {MAX_VALUES:,} values")
-    if work > MAX_WORK:
+
+
+def _require_work(count: int, work: int, depth: int, budget: Budget) -> None:
+    if work > budget.work:
+        if budget is QUICK:
+            raise NotQuickError
         raise OutOfBoundsError(
             f"it has {count:,} values on {depth} levels, and checking them against the schema is too much work: "
             "send fewer values or nest them less deeply"

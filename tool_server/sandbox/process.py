@@ -74,7 +74,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         descriptor = theirs.fileno()
         numbers = (descriptor, os.getpid(), setup.memory_bytes, setup.compile_memory, setup.loaded)
-        command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", *(str(n) for n in numbers)]
+        command = [sys.executable, "-S", "-P", "-s", "-m", setup.module, *(str(n) for n in numbers)]
         try:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 command,
@@ -206,6 +206,11 @@ class WorkerProcess:
     def ran_out_of_memory(self) -> bool:
         """After `reap`: whether the engine gave up because its memory limit was reached."""
         return any(words in self._stderr for words in _OUT_OF_MEMORY)
+
+    @property
+    def ran_out_of_cpu_time(self) -> bool:
+        """After `reap`: whether the kernel ended it at its limit of CPU time."""
+        return self._process.returncode == -signal.SIGXCPU
 
     @property
     def killed_from_outside(self) -> bool:

@@ -60,6 +60,7 @@ class WorkerSetup:
         memory_bytes: the most private memory it may ever have.
         compile_memory: the most while it compiles.
         loaded: compiled plugins it keeps.
+        module: what it runs.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class WorkerSetup:
     memory_bytes: int
     compile_memory: int
     loaded: int
+    module: str = "tool_server.sandbox.worker"
 
     @classmethod
     def prepare(cls, settings: PoolSettings, folder: Path) -> Self:

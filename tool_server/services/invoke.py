@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 import anyio
 
-from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
-from tool_server.inspection.arguments import ArgumentsValidator, OutputValidator
-from tool_server.inspection.carriage import decode_output, encode_input
-from tool_server.interfaces import Clock, Sandbox
+from tool_server.errors import Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.interfaces import Clock, Sandbox, Validation
 from tool_server.model.call import Call, CallRecord, GuestOutput, Outcome, Timings, ToolResult
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
@@ -45,18 +42,17 @@ class InvokeService:
         self,
         find: Callable[[str], CatalogEntry | None],
         sandbox: Sandbox,
+        validation: Validation,
         recorder: Recorder,
         clock: Clock,
         environment: Mapping[str, str],
     ) -> None:
         self._find = find
         self._sandbox = sandbox
+        self._validation = validation
         self._recorder = recorder
         self._clock = clock
         self._environment = environment
-        # Compiled at a tool's first call, and gone with the catalogue entry.
-        self._arguments: WeakKeyDictionary[CatalogEntry, ArgumentsValidator] = WeakKeyDictionary()
-        self._outputs: WeakKeyDictionary[CatalogEntry, OutputValidator] = WeakKeyDictionary()
 
     async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
         """Call a tool by its MCP name; cancelling the awaiting task stops the guest.
@@ -64,7 +60,7 @@ class InvokeService:
         Raises:
             NotFound: `unknown_tool`.
             Denied: `missing_scope`.
-            InvalidInput: `invalid_arguments`, with path, expected and got; `input_too_large`.
+            InvalidInput: `invalid_arguments`, with path, expected and got; `validation_limit`; `input_too_large`.
             CallFailed: the guest gave no good answer.
             Unavailable: `busy`, `call_log_full`, `shutting_down`.
         """
@@ -91,46 +87,25 @@ class InvokeService:
     async def _run(self, running: _RunningCall, arguments: JsonObject) -> ToolResult:
         entry = running.entry
         running.caller.require(Scope.CALL)
-        complete = self._arguments_validator(entry).check(arguments)
-        definition = entry.definition
+        caller = running.caller.name
+        data = await self._validation.encode_arguments(entry, arguments, call=running.id, caller=caller)
         permitted = entry.permissions.environment
         output = await self._sandbox.run(
             Call(
                 id=running.id,
                 tool=entry.name,
                 plugin=entry.plugin,
-                caller=running.caller.name,
+                caller=caller,
                 program=entry.program,
                 permissions=entry.permissions,
                 limits=entry.limits,
-                export=definition.binding.export,
-                input=encode_input(definition.binding, definition.name, complete, call_id=running.id),
+                export=entry.definition.binding.export,
+                input=data,
                 config={key: self._environment[key] for key in permitted if key in self._environment},
             )
         )
         running.output = output
-        result = decode_output(definition, output.data)
-        if definition.output_schema is not None and not result.is_error:
-            self._output_validator(entry, definition.output_schema).check(_structured(result))
-        return result
-
-    def _arguments_validator(self, entry: CatalogEntry) -> ArgumentsValidator:
-        validator = self._arguments.get(entry)
-        if validator is None:
-            validator = self._arguments[entry] = ArgumentsValidator(entry.definition.input_schema)
-        return validator
-
-    def _output_validator(self, entry: CatalogEntry, schema: JsonObject) -> OutputValidator:
-        validator = self._outputs.get(entry)
-        if validator is None:
-            validator = self._outputs[entry] = OutputValidator(schema)
-        return validator
-
-
-def _structured(result: ToolResult) -> JsonObject:
-    if result.structured is None:
-        raise CallFailed("bad_output", "the plugin promised structured output by its output schema and returned none")
-    return result.structured
+        return await self._validation.decode_output(entry, output.data, caller=caller)
 
 
 def _canonical(arguments: JsonObject) -> bytes:

@@ -13,7 +13,7 @@ from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
 from tool_server.inspection.wasm import describes_itself, host_imports, needs_wasi, parse_module
-from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox
+from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox, Validation
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.json_value import canonical_json, sha256_hex
 from tool_server.model.limits import Limits
@@ -43,11 +43,18 @@ class PublishService:
     """Turns a manifest and wasm bytes into an immutable version."""
 
     def __init__(
-        self, plugins: PluginStore, artifacts: ArtifactStore, sandbox: Sandbox, clock: Clock, limits: PublishLimits
+        self,
+        plugins: PluginStore,
+        artifacts: ArtifactStore,
+        sandbox: Sandbox,
+        validation: Validation,
+        clock: Clock,
+        limits: PublishLimits,
     ) -> None:
         self._plugins = plugins
         self._artifacts = artifacts
         self._sandbox = sandbox
+        self._validation = validation
         self._clock = clock
         self._limits = limits
 
@@ -73,7 +80,9 @@ class PublishService:
         existing = await self._published_before(manifest, wasm, caller)
         if existing is not None:
             return Published(existing, created=False)
-        release = await examine(manifest, wasm, self._sandbox, self._limits, self._clock, caller.name, findings)
+        release = await examine(
+            manifest, wasm, self._sandbox, self._validation, self._limits, self._clock, caller.name, findings
+        )
         await self._artifacts.put(wasm)
         created = await self._plugins.add_version(release)
         return Published(release, created)
@@ -107,6 +116,7 @@ async def examine(
     manifest: Manifest,
     wasm: bytes,
     sandbox: Sandbox,
+    validation: Validation,
     limits: PublishLimits,
     clock: Clock,
     publisher: str,
@@ -115,8 +125,8 @@ async def examine(
     """All of a publish but the storing: parse, compile and describe in the sandbox, derive the tools, lint them.
 
     Raises:
-        InvalidInput: the module is no plugin, a limit is out of bounds, or lint refuses (`lint`, with all findings
-            in `data`).
+        InvalidInput: the module is no plugin, a limit is out of bounds, lint refuses (`lint`, with all findings in
+            `data`), or looking at the tools takes too long (`validation_limit`).
         Unavailable: the sandbox cannot answer.
     """
     resolve_limits(manifest, limits.defaults, limits.ceiling)
@@ -128,7 +138,9 @@ async def examine(
     probes = () if abi is None else servlets.probes(abi)
     outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)
     described = None if abi is None else servlets.read_outcomes(abi, outcomes)
-    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest.name, derive_tools(manifest, module, described)))
+    derived = await anyio.to_thread.run_sync(lambda: derive_tools(manifest, module, described))
+    found = await validation.lint(manifest.name, derived.tools)
+    derived = _judged(derived, (*derived.findings, *found, *lint.lint_tools(manifest.name, derived.tools)))
     if not derived.tools and not derived.quarantined:
         raise InvalidInput(
             "no_tools",
@@ -152,12 +164,8 @@ def _manifest_digest(manifest: Manifest) -> str:
     return sha256_hex(canonical_json(manifest.model_dump(mode="json", by_alias=True)))
 
 
-def _linted(plugin: str, derived: DerivedTools) -> DerivedTools:
+def _judged(derived: DerivedTools, findings: Sequence[Finding]) -> DerivedTools:
     """Refuse what the author can mend; quarantine what came from the plugin's own description or a bare export."""
-    findings = [*derived.findings]
-    for tool in derived.tools:
-        findings += lint.lint_tool(plugin, tool)
-    findings += lint.lint_tools(plugin, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
     declared = {tool.name for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)}
     held_back = {tool.name for tool in derived.tools} - declared

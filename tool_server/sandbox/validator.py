@@ -1,0 +1,115 @@
+"""The validator process: `python -m tool_server.sandbox.validator SOCKET PARENT MEMORY CPU_SECONDS KEPT`.
+
+It does for the server what takes long on hostile schemas and values: compile schemas, check arguments and results, lint
+tools. A blocking loop, one task in flight, under limits on memory and on the CPU time of each task. No guest's code runs
+here, only guests' data.
+
+The server's requests are marshalled Python values, which is the fastest way to hand over large ones; answers are JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import marshal
+import resource
+import sys
+from collections import OrderedDict
+from typing import Any
+
+from tool_server.errors import ToolServerError
+from tool_server.inspection.checked_tool import CheckedTool
+from tool_server.inspection.lint import lint_tool
+from tool_server.model.call import ToolResult
+from tool_server.model.tool import ToolDefinition
+from tool_server.sandbox.channel import Channel
+from tool_server.sandbox.confinement import confine
+from tool_server.sandbox.protocol import Frame, FrameType, encode
+
+
+class Validator:
+    """Serves frames until the server is gone.
+
+    Frames as for workers: LOAD holds a tool; CALL names a task in its header: `arguments` or `output` for a loaded tool,
+    or `lint`. RESULT and ERROR end it. What this process does not hold it asks for with NEED.
+
+    Args:
+        channel: to the server.
+        kept: tools that stay compiled, the least recently used going first.
+    """
+
+    def __init__(self, channel: Channel, kept: int) -> None:
+        self._channel = channel
+        self._kept = kept
+        self._tools: OrderedDict[int, CheckedTool] = OrderedDict()
+
+    def serve(self) -> None:
+        """One frame after another, for ever."""
+        self._channel.send(encode(FrameType.READY))
+        while True:
+            frame = self._channel.receive()
+            _allow_cpu(frame.header["cpu_s"])
+            try:
+                answer = encode(FrameType.RESULT, None, self._run(frame))
+            except ToolServerError as error:
+                words = json.dumps([type(error).__name__, error.code, error.message, error.data])
+                answer = encode(FrameType.ERROR, None, words.encode("utf-8", "surrogatepass"))
+            except RecursionError:
+                words = ["InvalidInput", "validation_limit", "the value is nested too deeply to be checked", {}]
+                answer = encode(FrameType.ERROR, None, json.dumps(words).encode())
+            self._channel.send(answer)
+            gc.collect(0)
+
+    def _run(self, frame: Frame) -> bytes:
+        match frame.header["task"]:
+            case "arguments":
+                arguments: Any = marshal.loads(frame.body)
+                return self._tool(frame.header["key"]).encode(arguments, frame.header["call"])
+            case "output":
+                return _written(self._tool(frame.header["key"]).decode(frame.body))
+            case _:
+                return _linted(frame.body)
+
+    def _tool(self, key: int) -> CheckedTool:
+        tool = self._tools.get(key)
+        if tool is None:
+            self._channel.send(encode(FrameType.NEED))
+            while len(self._tools) >= self._kept:
+                self._tools.popitem(last=False)
+            definition = ToolDefinition.model_validate(marshal.loads(self._channel.receive().body))
+            tool = self._tools[key] = CheckedTool(definition)
+        self._tools.move_to_end(key)
+        return tool
+
+
+def _written(result: ToolResult) -> bytes:
+    parts = [list(result.content), result.structured, result.is_error, result.meta]
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _linted(body: bytes) -> bytes:
+    plugin, tools = marshal.loads(body)
+    findings = [finding for tool in tools for finding in lint_tool(plugin, ToolDefinition.model_validate(tool))]
+    return json.dumps([finding.model_dump(mode="json") for finding in findings]).encode()
+
+
+def _allow_cpu(seconds: int) -> None:
+    """Let this process use so many further seconds of CPU time before the kernel ends it."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(usage.ru_utime + usage.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def main(arguments: list[str]) -> None:
+    """Confine this process, then serve."""
+    descriptor, parent, memory_bytes, _, kept = (int(argument) for argument in arguments)
+    confine(parent, memory_bytes)
+    # Values are trees without cycles: the collector would only look through them again and again while they grow.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
+    Validator(Channel(descriptor), kept).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
