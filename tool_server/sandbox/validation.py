@@ -31,7 +31,7 @@ from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Gate, shutting_down
 from tool_server.sandbox.process import NotSentError, WorkerProcess
 from tool_server.sandbox.settings import WorkerSetup
-from tool_server.sandbox.validation_task import Exchange, Task, marshalled_tool
+from tool_server.sandbox.validation_task import Exchange, Task, fields_of
 
 _LINTS = 1
 """Publishes that are linted at once, beside the calls and in processes of their own."""
@@ -80,8 +80,8 @@ class _Tool:
 class ValidatorPool:
     """Validation; an async context manager that owns the validator processes.
 
-    Ordinary schemas with ordinary values are checked in place. What the bounds of `inspection.instance_bounds.QUICK` and
-    `inspection.quick_schema` exclude is handed to a process, in turn with other callers, and ends at its deadline.
+    Ordinary schemas with ordinary values are checked in place. What the bounds of `inspection.instance_bounds` (QUICK)
+    and `inspection.quick_schema` exclude is handed to a process, in turn with other callers, and ends at its deadline.
 
     Args:
         settings: sizes and bounds.
@@ -116,6 +116,14 @@ class ValidatorPool:
 
     async def _shut(self, crew: Crew, tasks: anyio.CancelScope) -> None:
         tasks.cancel()
+        await self._end(crew)
+
+    async def end_tasks(self) -> None:
+        """End every check, running or waiting, as `shutting_down`, and take no more."""
+        if self._crew is not None:
+            await self._end(self._crew)
+
+    async def _end(self, crew: Crew) -> None:
         self._crew = None
         self._checks.close()
         self._lints.close()
@@ -163,9 +171,7 @@ class ValidatorPool:
             return await anyio.to_thread.run_sync(
                 lambda: tuple(finding for tool in tools for finding in lint_tool(plugin, tool))
             )
-        body = await anyio.to_thread.run_sync(
-            lambda: marshal.dumps((plugin, [marshal.loads(marshalled_tool(tool)) for tool in tools]))
-        )
+        body = await anyio.to_thread.run_sync(lambda: marshal.dumps((plugin, [fields_of(tool) for tool in tools])))
         task = Task("lint", body, self._settings.lint_timeout_ms / 1000, _lint_limit)
         await self._lints.acquire("lint")
         try:
@@ -189,7 +195,7 @@ class ValidatorPool:
             self._checks.release()
 
     async def _attempt(self, task: Task, *, disposable: bool = False) -> bytes:
-        """Run a task, and again where a process was ended by somebody else: it changes nothing, however often it runs."""
+        """Run a task, and again where somebody else ended the process: a task changes nothing, however often it runs."""
         for _ in range(_ATTEMPTS):
             crew = self._open_crew()
             worker = await self._ready_worker(crew, task.key, disposable)
@@ -242,7 +248,7 @@ class ValidatorPool:
 def _arguments_limit(what: str) -> ToolServerError:
     return InvalidInput(
         "validation_limit",
-        f"the arguments cannot be checked: checking them {what}. Send fewer or smaller values, or nest them less deeply.",
+        f"the arguments cannot be checked: checking them {what}. Send fewer or smaller values, or nest them less.",
     )
 
 

@@ -79,7 +79,7 @@ class Exchange:
         while True:
             frame = await worker.receive()
             if frame.type is FrameType.NEED and task.tool is not None:
-                await worker.send(encode(FrameType.LOAD, None, marshalled_tool(task.tool)))
+                await worker.send(encode(FrameType.LOAD, None, marshal.dumps(fields_of(task.tool))))
                 worker.loaded.add(task.key)
                 continue
             if frame.type not in (FrameType.RESULT, FrameType.ERROR):
@@ -91,9 +91,9 @@ class Exchange:
             return frame.body
 
 
-def marshalled_tool(tool: ToolDefinition) -> bytes:
-    """A tool as a validator reads it. Its schemas are handed over as they are, however large."""
-    fields: dict[str, Any] = {
+def fields_of(tool: ToolDefinition) -> dict[str, Any]:
+    """A tool as a validator reads it: plain values, the schemas not copied, however large."""
+    return {
         "name": tool.name,
         "title": tool.title,
         "description": tool.description,
@@ -104,7 +104,6 @@ def marshalled_tool(tool: ToolDefinition) -> bytes:
         "source": tool.source.value,
         "binding": tool.binding.model_dump(mode="json"),
     }
-    return marshal.dumps(fields)
 
 
 def _error(body: bytes) -> ToolServerError:

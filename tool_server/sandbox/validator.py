@@ -1,10 +1,11 @@
 """The validator process: `python -m tool_server.sandbox.validator SOCKET PARENT MEMORY CPU_SECONDS KEPT`.
 
-It does for the server what takes long on hostile schemas and values: compile schemas, check arguments and results, lint
-tools. A blocking loop, one task in flight, under limits on memory and on the CPU time of each task. No guest's code runs
-here, only guests' data.
+It does for the server what takes long on hostile schemas and values: compile schemas, check arguments and results,
+lint tools. A blocking loop, one task in flight, under limits on memory and on the CPU time of each task. No guest's code
+runs here, only guests' data.
 
-The server's requests are marshalled Python values, which is the fastest way to hand over large ones; answers are JSON.
+The server's requests are marshalled Python values, which is the fastest way to hand over large ones. Answers are JSON,
+since marshalled values are not safe to read for a server that should not trust them.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from tool_server.sandbox.protocol import Frame, FrameType, encode
 class Validator:
     """Serves frames until the server is gone.
 
-    Frames as for workers: LOAD holds a tool; CALL names a task in its header: `arguments` or `output` for a loaded tool,
-    or `lint`. RESULT and ERROR end it. What this process does not hold it asks for with NEED.
+    Frames as for workers: LOAD holds a tool; CALL names a task in its header, `arguments` or `output` for a loaded
+    tool, or `lint`. RESULT and ERROR end it. What this process does not hold it asks for with NEED.
 
     Args:
         channel: to the server.
@@ -53,17 +54,14 @@ class Validator:
                 answer = encode(FrameType.RESULT, None, self._run(frame))
             except ToolServerError as error:
                 words = json.dumps([type(error).__name__, error.code, error.message, error.data])
-                answer = encode(FrameType.ERROR, None, words.encode("utf-8", "surrogatepass"))
-            except RecursionError:
-                words = ["InvalidInput", "validation_limit", "the value is nested too deeply to be checked", {}]
-                answer = encode(FrameType.ERROR, None, json.dumps(words).encode())
+                answer = encode(FrameType.ERROR, None, words.encode())
             self._channel.send(answer)
             gc.collect(0)
 
     def _run(self, frame: Frame) -> bytes:
         match frame.header["task"]:
             case "arguments":
-                arguments: Any = marshal.loads(frame.body)
+                arguments: Any = _loaded(frame.body)
                 return self._tool(frame.header["key"]).encode(arguments, frame.header["call"])
             case "output":
                 return _written(self._tool(frame.header["key"]).decode(frame.body))
@@ -76,10 +74,14 @@ class Validator:
             self._channel.send(encode(FrameType.NEED))
             while len(self._tools) >= self._kept:
                 self._tools.popitem(last=False)
-            definition = ToolDefinition.model_validate(marshal.loads(self._channel.receive().body))
+            definition = ToolDefinition.model_validate(_loaded(self._channel.receive().body))
             tool = self._tools[key] = CheckedTool(definition)
         self._tools.move_to_end(key)
         return tool
+
+
+def _loaded(body: bytes) -> Any:
+    return marshal.loads(body)  # noqa: S302 - written by the server that started this process
 
 
 def _written(result: ToolResult) -> bytes:
@@ -88,7 +90,7 @@ def _written(result: ToolResult) -> bytes:
 
 
 def _linted(body: bytes) -> bytes:
-    plugin, tools = marshal.loads(body)
+    plugin, tools = _loaded(body)
     findings = [finding for tool in tools for finding in lint_tool(plugin, ToolDefinition.model_validate(tool))]
     return json.dumps([finding.model_dump(mode="json") for finding in findings]).encode()
 
