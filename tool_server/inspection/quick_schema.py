@@ -15,7 +15,7 @@ from tool_server.model.json_value import JsonObject, JsonValue
 QUICK_SUBSCHEMAS = 80
 """Some 30 microseconds each, to analyse and to compile."""
 
-QUICK_EFFORT = 2_000
+QUICK_EFFORT = 1_000
 """See `measure_work`."""
 
 QUICK_EXPLAINED_WORK = 100
@@ -90,7 +90,7 @@ def _are_quick(patterns: list[str]) -> bool:
                 atoms += count
         # A class of Unicode's has hundreds of ranges.
         classes = len(_PROPERTY_CLASS.findall(pattern))
-        total += atoms * groups * (1 + 10 * classes)
+        total += atoms * groups * (1 + 40 * classes)
         if total > _REPETITIONS:
             return False
     return True

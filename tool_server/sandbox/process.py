@@ -181,7 +181,8 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL to its whole session. It stays a zombie until `reap`."""
         if self._process.poll() is None:
-            self._killed = True
+            # One that closed its socket is ending already, of what somebody else did.
+            self._killed = self._killed or not self._ended
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 

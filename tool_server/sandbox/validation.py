@@ -135,6 +135,16 @@ class ValidatorPool:
         """Process ids of the validators."""
         return self._crew.pids if self._crew else frozenset()
 
+    @property
+    def busy(self) -> int:
+        """Validators with a task in hand."""
+        return self._crew.busy if self._crew else 0
+
+    @property
+    def waiting(self) -> int:
+        """Checks in the queue."""
+        return self._checks.waiting
+
     async def encode_arguments(self, entry: CatalogEntry, arguments: JsonObject, *, call: str, caller: str) -> bytes:
         """See `interfaces.Validation`."""
         tool = self._tool(entry)
@@ -195,7 +205,7 @@ class ValidatorPool:
             self._checks.release()
 
     async def _attempt(self, task: Task, *, disposable: bool = False) -> bytes:
-        """Run a task, and again where somebody else ended the process: a task changes nothing, however often it runs."""
+        """Run a task, and again where somebody else ended the process: a task changes nothing, however often it ran."""
         for _ in range(_ATTEMPTS):
             crew = self._open_crew()
             worker = await self._ready_worker(crew, task.key, disposable)

@@ -1,8 +1,8 @@
 """The validator process: `python -m tool_server.sandbox.validator SOCKET PARENT MEMORY CPU_SECONDS KEPT`.
 
 It does for the server what takes long on hostile schemas and values: compile schemas, check arguments and results,
-lint tools. A blocking loop, one task in flight, under limits on memory and on the CPU time of each task. No guest's code
-runs here, only guests' data.
+lint tools. A blocking loop, one task in flight, under limits on memory and on the CPU time of each task. No guest's
+code runs here, only guests' data.
 
 The server's requests are marshalled Python values, which is the fastest way to hand over large ones. Answers are JSON,
 since marshalled values are not safe to read for a server that should not trust them.
