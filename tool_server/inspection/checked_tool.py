@@ -11,7 +11,7 @@ import re
 from tool_server.errors import CallFailed
 from tool_server.inspection.arguments import ArgumentsValidator, OutputValidator
 from tool_server.inspection.carriage import decode_output, encode_input
-from tool_server.inspection.instance_bounds import QUICK, NotQuickError
+from tool_server.inspection.instance_bounds import MAX_OUTPUT_VALUES, QUICK, NotQuickError, count_values
 from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject
 from tool_server.model.tool import OutputForm, ToolDefinition
@@ -60,6 +60,8 @@ class CheckedTool:
         if self._quick and definition.binding.output in _PARSED and not _is_quick_to_parse(data):
             raise NotQuickError
         result = decode_output(definition, data)
+        if not self._quick:
+            _require_few_values(result)
         if definition.output_schema is not None and not result.is_error:
             self._output_validator(definition.output_schema).check(_structured(result), quick=self._quick)
         return result
@@ -85,6 +87,15 @@ class CheckedTool:
                 self._slow_output = True
                 raise
         return self._output
+
+
+def _require_few_values(result: ToolResult) -> None:
+    if count_values([*result.content, result.structured, result.meta]) > MAX_OUTPUT_VALUES:
+        raise CallFailed(
+            "bad_output",
+            f"the plugin's output holds more than {MAX_OUTPUT_VALUES:,} values: the plugin must answer less at once, or "
+            "give them as one text",
+        )
 
 
 def _structured(result: ToolResult) -> JsonObject:

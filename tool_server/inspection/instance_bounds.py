@@ -13,6 +13,10 @@ from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue
 MAX_VALUES = 4_000_000
 """Values (members and items at every depth) in one instance."""
 
+MAX_OUTPUT_VALUES = 200_000
+"""Values in one result. It is sent on as a whole by the event loop, which parses, writes and frees all of them: some
+20 milliseconds. A text is one value, however long."""
+
 MAX_WORK = 5_000_000
 """Subschema evaluations of one validation. jsonschema-rs makes some 20 to 100 million in a second."""
 
@@ -48,6 +52,20 @@ class InstanceSize(NamedTuple):
 
 class OutOfBoundsError(Exception):
     """The instance must not be validated; the message is a clause that begins with "it"."""
+
+
+def count_values(value: JsonValue) -> int:
+    """Members and items at every depth."""
+    count = 0
+    level = [value]
+    while level:
+        inner: list[JsonValue] = []
+        for container in level:
+            if isinstance(container, dict | list):
+                count += len(container)
+                inner += container.values() if isinstance(container, dict) else container
+        level = inner
+    return count
 
 
 class NotQuickError(Exception):

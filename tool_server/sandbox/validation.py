@@ -16,6 +16,7 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from tool_server.config import Config
@@ -153,6 +154,8 @@ class ValidatorPool:
         except NotQuickError:
             pass
         try:
+            # The event loop has just written these values for the call's record: others come first.
+            await anyio.lowlevel.checkpoint()
             body = marshal.dumps(arguments)
         except ValueError as error:
             raise InvalidInput(
