@@ -141,8 +141,13 @@ def test_defaults_that_bring_in_one_another_are_not_filled_in_in_place() -> None
         (b"[" * 1_000_000, False),
         (b'{"x": [' + b'"",' * 100_000 + b"1]}", False),
         (b'"' + b"," * 2_000_000 + b'"', False),
+        (b'{"x": "' + b"0123456789" * 90_000 + b'"}', True),
+        (b'{"x": [' + (b"9" * 4_000 + b",") * 100 + b"1]}", False),
     ],
-    ids=["prose", "escapes", "deep", "numbers", "objects", "very deep", "strings", "megabytes of commas"],
+    ids=[
+        *("prose", "escapes", "deep", "numbers", "objects", "very deep", "strings", "megabytes of commas"),
+        *("digits in text", "digits"),
+    ],
 )
 def test_an_output_is_parsed_in_place_where_it_holds_few_values(data: bytes, quick: bool) -> None:
     in_place = CheckedTool(definition_of({"type": "object"}, {"type": "object"}), quick=True)

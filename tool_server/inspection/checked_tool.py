@@ -19,6 +19,9 @@ from tool_server.model.tool import OutputForm, ToolDefinition
 _PARSED = frozenset({OutputForm.JSON, OutputForm.VALUE, OutputForm.CONTENT})
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _QUICK_BYTES = 2**20
+_QUICK_DIGITS = 2**15
+"""Reading a number of thousands of digits takes a microsecond for twenty of them."""
+_DIGITS = b"0123456789"
 
 
 class CheckedTool:
@@ -93,8 +96,8 @@ def _require_few_values(result: ToolResult) -> None:
     if count_values([*result.content, result.structured, result.meta]) > MAX_OUTPUT_VALUES:
         raise CallFailed(
             "bad_output",
-            f"the plugin's output holds more than {MAX_OUTPUT_VALUES:,} values: the plugin must answer less at once, or "
-            "give them as one text",
+            f"the plugin's output holds more than {MAX_OUTPUT_VALUES:,} values: the plugin must answer less at "
+            "once, or give them as one text",
         )
 
 
@@ -105,14 +108,16 @@ def _structured(result: ToolResult) -> JsonObject:
 
 
 def _is_quick_to_parse(data: bytes) -> bool:
-    """Whether JSON holds few values, by the commas and brackets outside of its strings."""
-    if _marks(data) <= QUICK.values:
+    """Whether JSON holds few values, by the commas and brackets outside of its strings, and few digits of numbers."""
+    if _holds_little(data):
         return True
-    # Long texts are full of commas: they are looked through where there are few of them.
+    # Long texts are full of commas and digits: they are looked through where there are few of them.
     if len(data) > _QUICK_BYTES or data.count(b'"') > QUICK.values:
         return False
-    return _marks(_STRING.sub(b"", data)) <= QUICK.values
+    return _holds_little(_STRING.sub(b"", data))
 
 
-def _marks(data: bytes) -> int:
-    return data.count(b",") + data.count(b"[") + data.count(b"{")
+def _holds_little(data: bytes) -> bool:
+    marks = data.count(b",") + data.count(b"[") + data.count(b"{")
+    digits = 0 if len(data) <= _QUICK_DIGITS else len(data) - len(data.translate(None, _DIGITS))
+    return marks <= QUICK.values and digits <= _QUICK_DIGITS

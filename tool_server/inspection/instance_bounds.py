@@ -13,9 +13,9 @@ from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue
 MAX_VALUES = 4_000_000
 """Values (members and items at every depth) in one instance."""
 
-MAX_OUTPUT_VALUES = 200_000
+MAX_OUTPUT_VALUES = 100_000
 """Values in one result. It is sent on as a whole by the event loop, which parses, writes and frees all of them: some
-20 milliseconds. A text is one value, however long."""
+10 milliseconds. A text is one value, however long."""
 
 MAX_WORK = 5_000_000
 """Subschema evaluations of one validation. jsonschema-rs makes some 20 to 100 million in a second."""
