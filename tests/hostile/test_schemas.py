@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import statistics
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.services.publishing import offer
+from tests.services.publishing import offer, until
 from tests.support.guests import guest
 from tool_server.bootstrap import Services, build
 from tool_server.config import Config, LimitSettings
@@ -29,7 +30,10 @@ STALL_S = 0.050
 """Longest turn of the event loop that an attack may cause, beyond the longest without it."""
 
 CHECK_MS = 2_000
+ROUNDS = 5
 PATIENCE = 90
+
+pytestmark = pytest.mark.slow
 
 _NAMES = (f"plugin-{number}" for number in itertools.count(1))
 
@@ -332,3 +336,38 @@ async def test_a_value_that_takes_long_is_stopped_and_nobody_waits_for_it(
 
     await require_undisturbed(services, call)
     assert ended[0] in ({None} if attack.code is None else CODES[field][attack.code])
+
+
+async def test_honest_calls_take_no_longer_while_every_validator_is_kept_busy(services: Services) -> None:
+    name = next(_NAMES)
+    tool = {"description": "Takes.", "input": about({"uniqueItems": True}), "output": {"type": "object"}}
+    await offer(services, name, wasm=guest("echo"), tools={"echo": tool})
+    arguments: JsonObject = {"x": [LARGE + number for number in range(6_000)]}
+
+    async def attack() -> None:
+        with pytest.raises(InvalidInput) as refused:
+            await services.invoke.call(f"{name}_echo", arguments, LOCAL)
+        assert refused.value.code == "validation_limit"
+
+    async def median_latency() -> float:
+        taken: list[float] = []
+        for number in range(60):
+            started = time.perf_counter()
+            result = await services.invoke.call("honest_add", {"a": number, "b": 1}, LOCAL)
+            taken.append(time.perf_counter() - started)
+            assert result.structured == {"sum": number + 1}
+        return statistics.median(taken)
+
+    ratios: list[float] = []
+    for _ in range(ROUNDS):
+        alone = await median_latency()
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(attack)
+                await until(lambda: services.validation.busy == 2)
+                ratios.append(await median_latency() / alone)
+        if ratios[-1] <= 2:
+            break
+    # The machine has other things to do as well: one quiet round is enough.
+    assert min(ratios) <= 2, ratios

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import json
 import marshal
+import os
 import resource
 import sys
 from collections import OrderedDict
@@ -26,6 +27,8 @@ from tool_server.model.tool import ToolDefinition
 from tool_server.sandbox.channel import Channel
 from tool_server.sandbox.confinement import confine
 from tool_server.sandbox.protocol import Frame, FrameType, encode
+
+_NICENESS = 10
 
 
 class Validator:
@@ -107,6 +110,8 @@ def main(arguments: list[str]) -> None:
     """Confine this process, then serve."""
     descriptor, parent, memory_bytes, _, kept = (int(argument) for argument in arguments)
     confine(parent, memory_bytes)
+    # Calls that need no such check go first.
+    os.nice(_NICENESS)
     # Values are trees without cycles: the collector would only look through them again and again while they grow.
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)
