@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 _NAMES = (f"plugin-{number}" for number in itertools.count(1))
 
 
-def about(schema: JsonValue, **more: JsonValue) -> JsonObject:
+def about(schema: JsonValue, **more: Any) -> JsonObject:
     """A tool's schema in which `schema` is about `x`."""
     return {"type": "object", "properties": {"x": schema}, **more}
 
@@ -131,7 +131,7 @@ class Attack:
 
     name: str
     schema: JsonObject
-    value: Callable[[], JsonValue]
+    value: Callable[[], Any]
     code: str | None
     options: dict[str, Any] = field(default_factory=dict[str, Any])
 

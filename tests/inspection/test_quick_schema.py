@@ -41,49 +41,48 @@ def answer(ask: Any, *values: Any, **options: Any) -> object:
         return type(error), error.code, error.message, error.data
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "object", "properties": {f"p{i}": {"type": "string", "description": "x" * 40} for i in range(30)}},
-        about({"type": "string", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"}),
-        about({"type": "string", "pattern": r"^\p{L}[\w-]*$", "maxLength": 64, "format": "hostname"}),
-        about({"enum": [f"choice-{i}" for i in range(100)]}),
-        about({"$ref": "#/properties/x/$defs/n", "$defs": {"n": {"properties": {"l": {"$ref": "#"}}}}}),
-    ],
-)
+ORDINARY: list[JsonObject] = [
+    {"type": "object", "properties": {f"p{i}": {"type": "string", "description": "x" * 40} for i in range(30)}},
+    about({"type": "string", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"}),
+    about({"type": "string", "pattern": r"^\p{L}[\w-]*$", "maxLength": 64, "format": "hostname"}),
+    about({"enum": [f"choice-{i}" for i in range(100)]}),
+    about({"$ref": "#/properties/x/$defs/n", "$defs": {"n": {"properties": {"l": {"$ref": "#"}}}}}),
+]
+
+
+@pytest.mark.parametrize("schema", ORDINARY)
 def test_ordinary_schemas_are_compiled_and_used_in_place(schema: JsonObject) -> None:
     assert is_quick_to_compile(schema)
     validator = ArgumentsValidator(schema, quick=True)
     assert validator.check({}, quick=True) == {}
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(3_000)}},
-        {"type": "object", "properties": {f"p{i}": {} for i in range(100)}},
-        about({"enum": list(range(1_000))}),
-        about({"const": "x" * 50_000}),
-        about(nested({}, 200)),
-        about({"pattern": "(a{1000}){1000}"}),
-        about({"pattern": "a{1000}{1000}"}),
-        about({"pattern": r"((\w{9}){9}){9}"}),
-        about({"pattern": r"\p{L}{20}"}),
-        about({"patternProperties": {r"\p{L}{20}": {}}}),
-        about({"pattern": "a" * 600}),
-        about({"allOf": [{"pattern": "[^a]{60}"} for _ in range(5)]}),
-        {
-            "type": "object",
-            "$dynamicAnchor": "n",
-            "$defs": {
-                f"d{i}": {"$dynamicAnchor": "n", "properties": {f"p{j}": {"$dynamicRef": "#n"} for j in range(5)}}
-                for i in range(8)
-            },
-            "properties": {"x": {"$dynamicRef": "#n"}},
+LARGE_SCHEMAS: list[JsonObject] = [
+    {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(3_000)}},
+    {"type": "object", "properties": {f"p{i}": {} for i in range(100)}},
+    about({"enum": list(range(1_000))}),
+    about({"const": "x" * 50_000}),
+    about(nested({}, 200)),
+    about({"pattern": "(a{1000}){1000}"}),
+    about({"pattern": "a{1000}{1000}"}),
+    about({"pattern": r"((\w{9}){9}){9}"}),
+    about({"pattern": r"\p{L}{20}"}),
+    about({"patternProperties": {r"\p{L}{20}": {}}}),
+    about({"pattern": "a" * 600}),
+    about({"allOf": [{"pattern": "[^a]{60}"} for _ in range(5)]}),
+    {
+        "type": "object",
+        "$dynamicAnchor": "n",
+        "$defs": {
+            f"d{i}": {"$dynamicAnchor": "n", "properties": {f"p{j}": {"$dynamicRef": "#n"} for j in range(5)}}
+            for i in range(8)
         },
-    ],
-    ids=lambda schema: repr(schema)[:60],
-)
+        "properties": {"x": {"$dynamicRef": "#n"}},
+    },
+]
+
+
+@pytest.mark.parametrize("schema", LARGE_SCHEMAS, ids=lambda schema: repr(schema)[:60])
 def test_schemas_that_take_long_to_compile_are_not_compiled_in_place(schema: JsonObject) -> None:
     with pytest.raises(NotQuickError):
         ArgumentsValidator(schema, quick=True)
@@ -91,31 +90,30 @@ def test_schemas_that_take_long_to_compile_are_not_compiled_in_place(schema: Jso
         OutputValidator(schema, quick=True)
 
 
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        ({}, list(range(6_000))),
-        ({}, [[[]] * 100] * 100),
-        ({}, {f"k{i}": None for i in range(6_000)}),
-        ({"items": {"anyOf": [{"minLength": i} for i in range(20)]}}, ["a"] * 1_000),
-        ({"uniqueItems": True, "items": {}}, list(range(200))),
-        ({"uniqueItems": True}, [LARGE, LARGE + 1]),
-        ({"maximum": 3}, LARGE),
-        ({"type": "integer"}, [-LARGE]),
-        ({"items": {"multipleOf": 0.01}}, [1e300] * 110),
-        ({"items": {"enum": [i + 0.5 for i in range(20)]}}, [19.5] * 40),
-        ({"items": {"const": list(range(110))}}, [list(range(110))] * 44),
-        ({"items": {"required": [f"k{i}" for i in range(400)]}}, [{}] * 400),
-        ({"pattern": "^(a|b|c)*$"}, "abc" * 30_000),
-        ({"format": "idn-hostname"}, "ü." * 70_000),
-        ({"propertyNames": {"pattern": "^k"}}, {"k" * 100_000: 1}),
-        ({"items": {"type": "string"}}, list(range(150))),
-        ({"enum": ["a" * 90 + str(i) for i in range(30)]}, "a" * 99),
-        ({"items": {"properties": {"a": {"default": list(range(60))}}}}, [{}] * 10),
-        ({"items": {"properties": {f"a{i}": {"default": 1} for i in range(30)}}}, [{}] * 60),
-    ],
-    ids=lambda given: repr(given)[:60],
-)
+LARGE_VALUES: list[tuple[JsonObject, Any]] = [
+    ({}, list(range(6_000))),
+    ({}, [[[]] * 100] * 100),
+    ({}, {f"k{i}": None for i in range(6_000)}),
+    ({"items": {"anyOf": [{"minLength": i} for i in range(20)]}}, ["a"] * 1_000),
+    ({"uniqueItems": True, "items": {}}, list(range(200))),
+    ({"uniqueItems": True}, [LARGE, LARGE + 1]),
+    ({"maximum": 3}, LARGE),
+    ({"type": "integer"}, [-LARGE]),
+    ({"items": {"multipleOf": 0.01}}, [1e300] * 110),
+    ({"items": {"enum": [i + 0.5 for i in range(20)]}}, [19.5] * 40),
+    ({"items": {"const": list(range(110))}}, [list(range(110))] * 44),
+    ({"items": {"required": [f"k{i}" for i in range(400)]}}, [{}] * 400),
+    ({"pattern": "^(a|b|c)*$"}, "abc" * 30_000),
+    ({"format": "idn-hostname"}, "ü." * 70_000),
+    ({"propertyNames": {"pattern": "^k"}}, {"k" * 100_000: 1}),
+    ({"items": {"type": "string"}}, list(range(150))),
+    ({"enum": ["a" * 90 + str(i) for i in range(30)]}, "a" * 99),
+    ({"items": {"properties": {"a": {"default": list(range(60))}}}}, [{}] * 10),
+    ({"items": {"properties": {f"a{i}": {"default": 1} for i in range(30)}}}, [{}] * 60),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), LARGE_VALUES, ids=lambda given: repr(given)[:60])
 def test_values_that_take_long_to_check_are_not_checked_in_place(schema: JsonObject, value: JsonValue) -> None:
     validator = ArgumentsValidator(about(schema), quick=True)
     with pytest.raises(NotQuickError):

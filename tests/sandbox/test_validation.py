@@ -114,18 +114,18 @@ async def test_a_process_gets_every_value_as_it_is(pool: ValidatorPool, value: A
     assert await outcome(ask(pool, entry, value)) == directly(lambda: here.encode(value, "call-1"))
 
 
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        (about({"type": "array", "items": {"type": "integer"}}), {"x": [*range(10_000), "a", None]}),
-        (about({"type": "array", "items": {"properties": {"a": {"default": 1}}}}), {"x": [{}] * 10_000}),
-        (MANY, {"p1": 1, "p999": None}),
-        (about({"items": {"enum": ["yes", "no"]}}), {"x": ["yes"] * 200 + ["nope", "on"]}),
-        (about({}), {"x": ["\ud800"] * 6_000}),
-        (about({}), {"x": [float("nan")] * 6_000}),
-        (about({"maximum": 3}), {"x": 10**4_000}),
-    ],
-)
+LARGE: list[tuple[JsonObject, Any]] = [
+    (about({"type": "array", "items": {"type": "integer"}}), {"x": [*range(10_000), "a", None]}),
+    (about({"type": "array", "items": {"properties": {"a": {"default": 1}}}}), {"x": [{}] * 10_000}),
+    (MANY, {"p1": 1, "p999": None}),
+    (about({"items": {"enum": ["yes", "no"]}}), {"x": ["yes"] * 200 + ["nope", "on"]}),
+    (about({}), {"x": ["\ud800"] * 6_000}),
+    (about({}), {"x": [float("nan")] * 6_000}),
+    (about({"maximum": 3}), {"x": 10**4_000}),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), LARGE)
 async def test_large_values_and_schemas_are_answered_in_the_same_words(
     pool: ValidatorPool, schema: JsonObject, value: JsonObject
 ) -> None:
@@ -209,6 +209,7 @@ async def test_a_full_queue_says_busy_and_callers_take_turns() -> None:
     async with ValidatorPool(ValidationSettings(processes=1, queue=3, timeout_ms=1_000)) as pool:
         await ask(pool, entry_of(MANY), {})
         order: list[str] = []
+        few: JsonObject = {"x": LARGE_INTEGERS[:2]}
 
         async def check(caller: str, arguments: JsonObject) -> None:
             await outcome(ask(pool, entry_of(UNIQUE), arguments, caller))
@@ -218,7 +219,7 @@ async def test_a_full_queue_says_busy_and_callers_take_turns() -> None:
             for _ in range(3):
                 tasks.start_soon(check, "flood", SLOW)
             await until(lambda: pool.waiting == 2)
-            tasks.start_soon(check, "honest", {"x": LARGE_INTEGERS[:2]})
+            tasks.start_soon(check, "honest", few)
             await until(lambda: pool.waiting == 3)
             with pytest.raises(Unavailable) as refused:
                 await ask(pool, entry_of(UNIQUE), SLOW, "late")
@@ -230,12 +231,12 @@ async def test_no_process_outlives_the_pool_and_later_checks_are_turned_away() -
     async with ValidatorPool(ValidationSettings(processes=1, timeout_ms=60_000)) as pool:
         await ask(pool, entry_of(MANY), {})
         pids = pool.pids
+        ended: list[object] = []
+
+        async def check() -> None:
+            ended.append(await outcome(ask(pool, entry_of(UNIQUE), SLOW)))
+
         async with anyio.create_task_group() as tasks:
-            ended: list[object] = []
-
-            async def check() -> None:
-                ended.append(await outcome(ask(pool, entry_of(UNIQUE), SLOW)))
-
             tasks.start_soon(check)
             tasks.start_soon(check)
             await until(lambda: pool.waiting == 1)
