@@ -109,7 +109,7 @@ def _structured(result: ToolResult) -> JsonObject:
 
 def _is_quick_to_parse(data: bytes) -> bool:
     """Whether JSON holds few values, by the commas and brackets outside of its strings, and few digits of numbers."""
-    if _holds_little(data):
+    if len(data) <= QUICK.values or _holds_little(data):
         return True
     # Long texts are full of commas and digits: they are looked through where there are few of them.
     if len(data) > _QUICK_BYTES or data.count(b'"') > QUICK.values:

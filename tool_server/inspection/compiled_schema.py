@@ -78,9 +78,8 @@ class CompiledSchema:
             OutOfBoundsError: as there.
             NotQuickError: measuring or validating could take longer than that; another process is to be asked.
         """
-        size = require_bounds(value, self.work, budget=QUICK)
-        work = size.work * self._factor + (size.work * size.values if self._compares_items else 0)
-        if work > QUICK.work:
+        size = require_bounds(value, self.work, 0, QUICK)
+        if size.work * (size.values + self._factor if self._compares_items else self._factor) > QUICK.work:
             raise NotQuickError
         if self._text is not None:
             self._text.require(value, QUICK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from tool_server.inspection.schema_work import SchemaWork
 from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue
@@ -87,15 +87,18 @@ def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0, budget: 
     """
     per_level = work.per_level
     if isinstance(value, dict):
-        _require_values(len(value), budget)
+        count = len(value)
+        if count > budget.values:
+            _refuse_values(budget)
         kinds = set(map(type, value.values()))
         if kinds <= _SCALARS:
+            # The common case: plain arguments.
             if int in kinds:
                 _require_words(value.values(), budget)
-            # The common case, asked for without a loop in Python: plain arguments.
-            total = per_level[min(offset, MAX_DEPTH)] + len(value) * per_level[min(offset + 1, MAX_DEPTH)]
-            _require_work(len(value), total, 1, budget)
-            return InstanceSize(len(value), total)
+            total = per_level[min(offset, MAX_DEPTH)] + count * per_level[min(offset + 1, MAX_DEPTH)]
+            if total > budget.work:
+                _refuse_work(count, 1, budget)
+            return InstanceSize(count, total)
     total = per_level[min(offset, MAX_DEPTH)]
     count = 0
     level = _containers((value,))
@@ -106,7 +109,8 @@ def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0, budget: 
         inner: list[JsonObject | list[JsonValue]] = []
         for container in level:
             members += len(container)
-            _require_values(count + members, budget)
+            if count + members > budget.values:
+                _refuse_values(budget)
             values = container.values() if isinstance(container, dict) else container
             kinds = set(map(type, values))
             if int in kinds:
@@ -115,7 +119,8 @@ def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0, budget: 
                 inner += _containers(values)
         count += members
         total += members * per_level[min(offset + depth, MAX_DEPTH)]
-        _require_work(count, total, depth, budget)
+        if total > budget.work:
+            _refuse_work(count, depth, budget)
         level = inner
     if level:
         raise OutOfBoundsError(f"it is nested deeper than {MAX_DEPTH} levels")
@@ -135,22 +140,22 @@ def _containers(values: Iterable[JsonValue]) -> list[JsonObject | list[JsonValue
 
 
 def _require_words(values: Iterable[JsonValue], budget: Budget) -> None:
-    if budget is QUICK and any(isinstance(value, int) and not _SMALLEST <= value <= _LARGEST for value in values):
+    if budget is QUICK:
+        for value in values:
+            if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
+                raise NotQuickError
+
+
+def _refuse_values(budget: Budget) -> NoReturn:
+    if budget is QUICK:
         raise NotQuickError
+    raise OutOfBoundsError(f"it holds more than {MAX_VALUES:,} values")
 
 
-def _require_values(count: int, budget: Budget) -> None:
-    if count > budget.values:
-        if budget is QUICK:
-            raise NotQuickError
-        raise OutOfBoundsError(f"it holds more than {MAX_VALUES:,} values")
-
-
-def _require_work(count: int, work: int, depth: int, budget: Budget) -> None:
-    if work > budget.work:
-        if budget is QUICK:
-            raise NotQuickError
-        raise OutOfBoundsError(
-            f"it has {count:,} values on {depth} levels, and checking them against the schema is too much work: "
-            "send fewer values or nest them less deeply"
-        )
+def _refuse_work(count: int, depth: int, budget: Budget) -> NoReturn:
+    if budget is QUICK:
+        raise NotQuickError
+    raise OutOfBoundsError(
+        f"it has {count:,} values on {depth} levels, and checking them against the schema is too much work: "
+        "send fewer values or nest them less deeply"
+    )
