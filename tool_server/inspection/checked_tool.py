@@ -35,6 +35,7 @@ class CheckedTool:
     def __init__(self, definition: ToolDefinition, *, quick: bool = False) -> None:
         self._definition = definition
         self._quick = quick
+        self._must_be_short = quick and definition.binding.output in _PARSED
         self._arguments: ArgumentsValidator | None = None
         self._output: OutputValidator | None = None
         self._slow_arguments = False
@@ -60,7 +61,7 @@ class CheckedTool:
             NotQuickError: it is no work for an event loop.
         """
         definition = self._definition
-        if self._quick and definition.binding.output in _PARSED and not _is_quick_to_parse(data):
+        if self._must_be_short and not _is_quick_to_parse(data):
             raise NotQuickError
         result = decode_output(definition, data)
         if not self._quick:
