@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from tool_server.inspection.schema_work import SchemaWork
@@ -99,24 +99,17 @@ def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0, budget: 
             if total > budget.work:
                 _refuse_work(count, 1, budget)
             return InstanceSize(count, total)
+    return _measure_levels(value, per_level, offset, budget)
+
+
+def _measure_levels(value: JsonValue, per_level: Sequence[int], offset: int, budget: Budget) -> InstanceSize:
     total = per_level[min(offset, MAX_DEPTH)]
     count = 0
     level = _containers((value,))
     for depth in range(1, MAX_DEPTH + 1):
         if not level:
             break
-        members = 0
-        inner: list[JsonObject | list[JsonValue]] = []
-        for container in level:
-            members += len(container)
-            if count + members > budget.values:
-                _refuse_values(budget)
-            values = container.values() if isinstance(container, dict) else container
-            kinds = set(map(type, values))
-            if int in kinds:
-                _require_words(values, budget)
-            if not kinds <= _SCALARS:
-                inner += _containers(values)
+        members, inner = _enter(level, count, budget)
         count += members
         total += members * per_level[min(offset + depth, MAX_DEPTH)]
         if total > budget.work:
@@ -125,6 +118,25 @@ def require_bounds(value: JsonValue, work: SchemaWork, offset: int = 0, budget: 
     if level:
         raise OutOfBoundsError(f"it is nested deeper than {MAX_DEPTH} levels")
     return InstanceSize(count, total)
+
+
+def _enter(
+    level: Iterable[JsonObject | list[JsonValue]], count: int, budget: Budget
+) -> tuple[int, list[JsonObject | list[JsonValue]]]:
+    """How many values the containers hold, and which of those are containers again."""
+    members = 0
+    inner: list[JsonObject | list[JsonValue]] = []
+    for container in level:
+        members += len(container)
+        if count + members > budget.values:
+            _refuse_values(budget)
+        values = container.values() if isinstance(container, dict) else container
+        kinds = set(map(type, values))
+        if int in kinds:
+            _require_words(values, budget)
+        if not kinds <= _SCALARS:
+            inner += _containers(values)
+    return members, inner
 
 
 def _containers(values: Iterable[JsonValue]) -> list[JsonObject | list[JsonValue]]:
