@@ -26,6 +26,7 @@ from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.protocol import ENV
 from tool_server.sandbox.roots import open_roots
 from tool_server.sandbox.settings import PoolSettings
+from tool_server.sandbox.validation import ValidationSettings, ValidatorPool
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
 from tool_server.services.grants import GrantService
@@ -78,6 +79,7 @@ class Services:
     health: HealthService
     recorder: CallRecorder
     pool: WorkerPool
+    validation: ValidatorPool
 
 
 def prepare_data_dir(config: Config) -> None:
@@ -132,6 +134,7 @@ async def build(
         async with (
             open_host_functions(config, secrets.reveal) as host_functions,
             open_pool(config, _program_reader(artifacts), host_functions) as pool,
+            open_validation(config) as validation,
             recorder.running(),
         ):
             if load_catalog:
@@ -141,12 +144,15 @@ async def build(
                 plugins=plugins,
                 artifacts=artifacts,
                 call_log=call_log,
-                publish=PublishService(plugins, artifacts, pool, clock, publish_limits(config)),
+                publish=PublishService(plugins, artifacts, pool, validation, clock, publish_limits(config)),
                 install=InstallService(plugins, clock, _refresher(catalog)),
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
                 invoke=InvokeService(
-                    catalog.find, pool, recorder, clock, os.environ if environment is None else environment, roots
+                    *(catalog.find, pool, validation, recorder, clock),
+                    os.environ if environment is None else environment,
+                    roots,
+                    frozenset(config.sandbox.reuse),
                 ),
                 grants=GrantService(plugins, roots, _refresher(catalog)),
                 tokens=TokenService(SqlTokenStore(database), clock),
@@ -154,6 +160,7 @@ async def build(
                 health=HealthService(plugins, artifacts, pool),
                 recorder=recorder,
                 pool=pool,
+                validation=validation,
             )
 
 
@@ -201,6 +208,11 @@ async def open_host_functions(
     finally:
         if egress is not None:
             await egress.aclose()
+
+
+def open_validation(config: Config) -> ValidatorPool:
+    """Validation, an async context manager; no process starts before a value or schema needs one."""
+    return ValidatorPool(ValidationSettings.from_config(config))
 
 
 @asynccontextmanager

@@ -62,6 +62,8 @@ class LimitSettings(BaseModel):
     """Largest module that can be published."""
     compile_timeout: Milliseconds = 120_000
     compile_memory: Size = 2 * 2**30
+    validation_timeout: Annotated[Milliseconds, Field(ge=100)] = 5_000
+    """Longest time that checking one call's arguments or one output against its schema may take."""
     queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Calls that may wait for a worker before further ones are refused as busy."""
     queue_timeout: Milliseconds = 60_000

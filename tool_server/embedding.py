@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,7 @@ from tool_server.bootstrap import (
     http_application,
     open_host_functions,
     open_pool,
+    open_validation,
     publish_limits,
     shared_folders,
 )
@@ -33,6 +34,8 @@ from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Release
 from tool_server.model.tool import ToolDefinition
+from tool_server.sandbox.pool import WorkerPool
+from tool_server.sandbox.validation import ValidatorPool
 from tool_server.services.catalog import entries_of
 from tool_server.services.invoke import InvokeService
 from tool_server.services.publish import examine
@@ -132,12 +135,12 @@ async def load_plugin(
     async with AsyncExitStack() as stack:
         path = Path(path_or_name)
         if await anyio.Path(path).exists() or path.suffix in (".wasm", ".json"):
-            release, pool = await _from_files(path, settings, stack)
+            release, pool, validation = await _from_files(path, settings, stack)
         else:
             services = await stack.enter_async_context(build(settings))
             name, _, requested = str(path_or_name)[1:].partition("@")
             release = await services.browse.release(str(path_or_name)[:1] + name, requested, LOCAL)
-            pool = services.pool
+            pool, validation = services.pool, services.validation
         ceiling = settings.limits.ceiling()
         entries = {
             entry.definition.name: entry
@@ -152,11 +155,15 @@ async def load_plugin(
         async def find(name: str) -> CatalogEntry | None:
             return entries.get(name)
 
-        invoke = InvokeService(find, pool, _Unrecorded(), SystemClock(), os.environ, shared_folders(settings))
+        invoke = InvokeService(
+            *(find, pool, validation, _Unrecorded(), SystemClock(), os.environ),
+            shared_folders(settings),
+            frozenset(settings.sandbox.reuse),
+        )
         yield LoadedPlugin(release, entries, invoke)
 
 
-async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tuple[Release, Any]:
+async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tuple[Release, WorkerPool, ValidatorPool]:
     source = await anyio.to_thread.run_sync(lambda: load_plugin_folder(path, max_wasm_bytes=settings.limits.wasm))
 
     async def read(digest: str) -> bytes:
@@ -164,10 +171,12 @@ async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tu
 
     host_functions = await stack.enter_async_context(open_host_functions(settings, _no_secrets))
     pool = await stack.enter_async_context(open_pool(settings, read, host_functions))
+    validation = await stack.enter_async_context(open_validation(settings))
     release = await examine(
-        source.manifest, source.wasm, pool, publish_limits(settings), SystemClock(), LOCAL.name, source.findings
+        *(source.manifest, source.wasm, pool, validation),
+        *(publish_limits(settings), SystemClock(), LOCAL.name, source.findings),
     )
-    return release, pool
+    return release, pool, validation
 
 
 async def _no_secrets(name: str) -> None:

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Protocol
 
 from tool_server.errors import ToolServerError
-from tool_server.model.call import Call, CallRecord, GuestOutput, Probe
+from tool_server.model.call import Call, CallRecord, GuestOutput, Probe, ToolResult
 from tool_server.model.caller import TokenRecord
-from tool_server.model.catalog import InstalledTool, OfferChanges, OfferedTool
+from tool_server.model.catalog import CatalogEntry, InstalledTool, OfferChanges, OfferedTool
+from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.release import (
     Installation,
@@ -19,6 +20,7 @@ from tool_server.model.release import (
     VersionSummary,
 )
 from tool_server.model.secret import Secret, SecretRecord
+from tool_server.model.tool import Finding, ToolDefinition
 
 
 class Clock(Protocol):
@@ -48,9 +50,11 @@ class PluginStore(Protocol):
         ...
 
     async def find_published(
-        self, plugin: str, version: str, *, publisher: str, digest: str, manifest_digest: str
+        self, plugin: str, version: str, *, publisher: str, digest: str, manifest_digest: Callable[[], str]
     ) -> Release | None:
         """The version, where it is stored with these digests of wasm and manifest; None where it could be added.
+
+        The manifest's is asked for only where the version is there: of a large one it takes a while.
 
         Raises:
             Conflict: `version_exists`, the version is there with other bytes.
@@ -305,6 +309,45 @@ class CallJournal(Protocol):
 
     def leftovers(self) -> Sequence[CallLeftover]:
         """What dead processes left in the same place. Reads files: run it in a thread."""
+        ...
+
+
+class Validation(Protocol):
+    """Where schemas are compiled and values checked: in the event loop what is done in no time, elsewhere the rest.
+
+    No schema and no value, whatever it is, keeps the event loop. Beside the errors below every method raises
+    `Unavailable`: `busy`, too many are waiting; `worker_start_failed`; `worker_lost`; `shutting_down`.
+    """
+
+    async def encode_arguments(self, entry: CatalogEntry, arguments: JsonObject, *, call: str, caller: str) -> bytes:
+        """The Extism input of a tool's arguments, checked and with the schema's defaults filled in.
+
+        Args:
+            entry: the tool.
+            arguments: JSON values; they are not changed.
+            call: the call's id, which some plugins are told.
+            caller: in whose turn the check waits.
+
+        Raises:
+            InvalidInput: `invalid_arguments`, with `{"errors": [{"path", "expected", "got", "keyword"}]}`;
+                `validation_limit`, checking them takes more time or memory than a call may.
+        """
+        ...
+
+    async def decode_output(self, entry: CatalogEntry, data: bytes, *, caller: str) -> ToolResult:
+        """What clients get from an Extism output, checked against the tool's output schema.
+
+        Raises:
+            CallFailed: `bad_output`.
+        """
+        ...
+
+    async def lint(self, plugin: str, tools: Sequence[ToolDefinition]) -> tuple[Finding, ...]:
+        """The findings about each of the tools, in their order (`inspection.lint.lint_tool`).
+
+        Raises:
+            InvalidInput: `validation_limit`, it takes more time or memory than a publish may.
+        """
         ...
 
 

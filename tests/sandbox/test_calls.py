@@ -283,3 +283,20 @@ async def test_a_handler_that_takes_longer_than_the_call_may_is_cancelled(
             await pool.run(call_of("host_function", timeout_ms=50))
     assert caught.value.code == "timeout"
     assert cancelled.is_set()
+
+
+async def test_a_long_input_survives_the_loading_of_a_large_module(make_pool: MakePool, modules: Modules) -> None:
+    code = "".join(f"(func (result i64) (i64.const {n}) (i64.const {n * 7_919}) (i64.mul))" for n in range(9_000))
+    copy = extism_wat(
+        f"""{code} (func (export "run") (result i32) (local $at i64) (local $i i64)
+          (local.set $at (call $alloc (call $input_length)))
+          (loop $next
+            (call $store_u8 (i64.add (local.get $at) (local.get $i)) (call $input_load_u8 (local.get $i)))
+            (br_if $next (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (call $input_length))))
+          (call $output_set (local.get $at) (call $input_length)) (i32.const 0))"""
+    )
+    modules.add(copy)
+    sent = bytes(range(256)) * 1_024
+    assert min(len(copy), len(sent)) > 2**16
+    async with make_pool() as pool:
+        assert (await pool.run(call_of("run", sent, wasm=copy))).data == sent

@@ -289,3 +289,15 @@ async def test_a_call_under_way_ends_well_while_its_plugin_is_moved(narrow: Serv
             await narrow.invoke.call("moving_work", {}, LOCAL)
     assert texts == ["done"]
     assert (await last_record(narrow, "moving_work")).version == "1.0.0"
+
+
+async def test_integers_of_hundreds_of_digits_are_refused_before_anybody_reads_them(
+    services: Services, name: str
+) -> None:
+    await offer(services, name)
+    for value in (2**2_048, [-(2**2_048)], {"deep": {"er": 10**4_000}}):
+        with pytest.raises(InvalidInput, match="hundreds of digits") as refused:
+            await services.invoke.call(f"{name}_add", {"a": value, "b": 1}, CALLER)
+        assert refused.value.code == "invalid_arguments"
+    with pytest.raises(InvalidInput, match=r"\$\.c"):
+        await services.invoke.call(f"{name}_add", {"a": 1, "b": 1, "c": 2**2_047}, CALLER)

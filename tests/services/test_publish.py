@@ -224,7 +224,8 @@ async def test_the_bytes_are_stored_before_the_version(services: Services, name:
     config = services.config
     async with open_database(config.effective_database_url, busy_timeout_ms=50) as database:
         impatient = PublishService(
-            SqlPluginStore(database), services.artifacts, services.pool, SettableClock(), publish_limits(config)
+            *(SqlPluginStore(database), services.artifacts, services.pool, services.validation),
+            *(SettableClock(), publish_limits(config)),
         )
         with closing(sqlite3.connect(config.data_dir / "tool-server.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -13,7 +13,7 @@ from tool_server.interfaces import PluginStore
 from tool_server.model.catalog import OfferedTool
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.permission import Permissions
-from tool_server.model.release import Installation
+from tool_server.model.release import Installation, Release
 from tool_server.storage.database import Database, open_database
 from tool_server.storage.plugins import SqlPluginStore
 from tool_server.storage.tables import installation_changes, offered_tools, offers
@@ -138,17 +138,23 @@ async def test_what_a_change_raises_comes_out_and_nothing_has_changed(
 
 async def test_asking_what_is_published_tells_the_same_bytes_from_others_and_owners_apart(plugins: PluginStore) -> None:
     release = make_release()
-    digests = {"digest": release.program.digest, "manifest_digest": release.manifest_digest}
-    assert await plugins.find_published("text-tools", "1.0.0", publisher="ada", **digests) is None
+    same = (release.program.digest, release.manifest_digest)
+
+    async def ask(version: str, publisher: str, digests: tuple[str, str] = same) -> Release | None:
+        return await plugins.find_published(
+            "text-tools", version, publisher=publisher, digest=digests[0], manifest_digest=lambda: digests[1]
+        )
+
+    assert await ask("1.0.0", "ada") is None
     await plugins.add_version(release)
-    assert await plugins.find_published("text-tools", "1.0.0", publisher="ada", **digests) == release
-    assert await plugins.find_published("text-tools", "1.1.0", publisher="ada", **digests) is None
-    for key in digests:
+    assert await ask("1.0.0", "ada") == release
+    assert await ask("1.1.0", "ada") is None
+    for other in ((same[0], "0" * 64), ("0" * 64, same[1])):
         with pytest.raises(Conflict, match="other bytes"):
-            await plugins.find_published("text-tools", "1.0.0", publisher="ada", **{**digests, key: "0" * 64})
+            await ask("1.0.0", "ada", other)
     for version in ("1.0.0", "1.1.0"):
         with pytest.raises(Denied, match="'ada'"):
-            await plugins.find_published("text-tools", version, publisher="eve", **digests)
+            await ask(version, "eve")
 
 
 @pytest.mark.parametrize(

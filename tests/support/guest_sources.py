@@ -285,6 +285,16 @@ WAT_SOURCES = {
     "out_of_bounds": """(memory 1) (func (export "out_of_bounds") (result i32) (i32.load (i32.const 99999999)))""",
     "code7": '(func (export "code7") (result i32) (i32.const 7))',
     "void": '(func (export "void"))',
+    # the input as output, however long it is
+    "echo_all": """(func (export "echo_all") (result i32) (local $size i64) (local $to i64) (local $i i64)
+        (local.set $size (call $input_length)) (local.set $to (call $alloc (local.get $size)))
+        (loop $words (if (i64.le_u (i64.add (local.get $i) (i64.const 8)) (local.get $size)) (then
+          (call $store_u64 (i64.add (local.get $to) (local.get $i)) (call $input_load_u64 (local.get $i)))
+          (local.set $i (i64.add (local.get $i) (i64.const 8))) (br $words))))
+        (loop $bytes (if (i64.lt_u (local.get $i) (local.get $size)) (then
+          (call $store_u8 (i64.add (local.get $to) (local.get $i)) (call $input_load_u8 (local.get $i)))
+          (local.set $i (i64.add (local.get $i) (i64.const 1))) (br $bytes))))
+        (call $output_set (local.get $to) (local.get $size)) (i32.const 0))""",
     # grows until it may not, then asks the kernel for one more gigabyte
     "memory_bomb": """(memory (export "memory") 1)
       (func (export "memory_bomb") (result i32)

@@ -124,6 +124,7 @@ class _Server(uvicorn.Server):
 async def _end_calls(services: Services) -> None:
     # Before the connections are cut, so that callers are told why.
     await anyio.sleep(CALL_SECONDS)
+    await services.validation.end_tasks()
     await services.pool.end_calls()
 
 

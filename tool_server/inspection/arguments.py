@@ -8,7 +8,7 @@ from __future__ import annotations
 from tool_server.errors import CallFailed, InvalidInput
 from tool_server.inspection.compiled_schema import CompiledSchema
 from tool_server.inspection.defaults import DefaultFiller, TooManyDefaultsError
-from tool_server.inspection.instance_bounds import OutOfBoundsError
+from tool_server.inspection.instance_bounds import InstanceSize, OutOfBoundsError
 from tool_server.inspection.validation_messages import Problem
 from tool_server.model.json_value import JsonObject, JsonValue
 
@@ -18,29 +18,42 @@ _NOT_JSON = "it holds half of a surrogate pair or something else that is no JSON
 class ArgumentsValidator:
     """Completes and checks a tool's arguments.
 
+    Args:
+        schema: the tool's input schema.
+        quick: whether an event loop makes it and is to use it.
+
     Raises:
         InvalidInput: `invalid_schema`, for a schema that publish lint refuses.
+        NotQuickError: making it is too much for an event loop.
     """
 
-    def __init__(self, schema: JsonObject) -> None:
-        self._schema = CompiledSchema(schema)
+    def __init__(self, schema: JsonObject, *, quick: bool = False) -> None:
+        self._schema = CompiledSchema(schema, quick=quick)
         filler = DefaultFiller(self._schema.graph)
         self._filler = filler if filler.needed else None
 
-    def check(self, value: JsonObject) -> JsonObject:
+    def check(self, value: JsonObject, *, quick: bool = False) -> JsonObject:
         """The arguments with the schema's defaults filled in; `value` is not changed.
+
+        Args:
+            value: the arguments.
+            quick: whether an event loop waits for the answer.
 
         Raises:
             InvalidInput: `invalid_arguments`. The message lists up to five problems for a model to act on, `data` holds
                 `{"errors": [{"path", "expected", "got", "keyword"}]}`.
+            NotQuickError: with `quick`, the answer could take too long; it would be the same without.
         """
+        schema = self._schema
         try:
-            size = self._schema.require_bounds(value)
+            size = schema.require_quick(value) if quick else schema.require_bounds(value)
             if self._filler is not None:
-                value = self._completed(self._filler, value, size.values)
-            if self._schema.is_valid(value):
+                value, size = self._completed(self._filler, value, size, quick)
+            if schema.is_valid(value):
                 return value
-            problems = self._schema.problems(value)
+            if quick:
+                schema.require_quick_problems(value, size)
+            problems = schema.problems(value)
         except (OutOfBoundsError, TooManyDefaultsError) as error:
             raise _refused("the arguments cannot be checked", str(error)) from error
         except ValueError as error:
@@ -51,34 +64,49 @@ class ArgumentsValidator:
             {"errors": [problem.as_data() for problem in problems]},
         )
 
-    def _completed(self, filler: DefaultFiller, value: JsonObject, values: int) -> JsonObject:
-        filled = filler.fill(value, values)
-        if filled is not value:
-            self._schema.require_bounds(filled)
-        return filled
+    def _completed(
+        self, filler: DefaultFiller, value: JsonObject, size: InstanceSize, quick: bool
+    ) -> tuple[JsonObject, InstanceSize]:
+        filled = filler.fill_quickly(value, size.values) if quick else filler.fill(value, size.values)
+        if filled is value:
+            return value, size
+        return filled, self._schema.require_quick(filled) if quick else self._schema.require_bounds(filled)
 
 
 class OutputValidator:
     """Checks a tool's structured output.
 
+    Args:
+        schema: the tool's output schema.
+        quick: whether an event loop makes it and is to use it.
+
     Raises:
         InvalidInput: `invalid_schema`, for a schema that publish lint refuses.
+        NotQuickError: making it is too much for an event loop.
     """
 
-    def __init__(self, schema: JsonObject) -> None:
-        self._schema = CompiledSchema(schema)
+    def __init__(self, schema: JsonObject, *, quick: bool = False) -> None:
+        self._schema = CompiledSchema(schema, quick=quick)
 
-    def check(self, value: JsonValue) -> None:
+    def check(self, value: JsonValue, *, quick: bool = False) -> None:
         """Do nothing when the output fits.
+
+        Args:
+            value: the structured output.
+            quick: whether an event loop waits for the answer.
 
         Raises:
             CallFailed: `bad_output`, with up to five places where the plugin's output breaks its own schema.
+            NotQuickError: with `quick`, the answer could take too long; it would be the same without.
         """
+        schema = self._schema
         try:
-            self._schema.require_bounds(value)
-            if self._schema.is_valid(value):
+            size = schema.require_quick(value) if quick else schema.require_bounds(value)
+            if schema.is_valid(value):
                 return
-            problems = self._schema.problems(value)
+            if quick:
+                schema.require_quick_problems(value, size)
+            problems = schema.problems(value)
         except OutOfBoundsError as error:
             raise CallFailed("bad_output", f"the plugin's output cannot be checked: {error}") from error
         except ValueError as error:

@@ -17,6 +17,9 @@ from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 from tool_server.model.tool import Binding, InputForm, OutputForm, ToolDefinition
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+"""Made once: `json.dumps` would make one for every value."""
+
 
 def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id: str) -> bytes:
     """The bytes of the Extism input.
@@ -115,7 +118,7 @@ def _text_block(text: str) -> JsonObject:
 def _compact(value: JsonValue) -> str:
     # Python's parser lets two things through that no client could read: "\\ud800" alone, and 1e999 as infinity.
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _ENCODER.encode(value)
         text.encode("utf-8")
     except UnicodeEncodeError:
         refuse("$", "characters of Unicode", "half of a surrogate pair")
@@ -154,7 +157,7 @@ def _beginning(data: bytes) -> str:
 
 def _json_bytes(value: JsonValue) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+        return _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError:
         _refuse_argument("characters of Unicode", "half of a surrogate pair", "$")
     except ValueError:

@@ -8,7 +8,17 @@ from itertools import islice
 import jsonschema_rs
 
 from tool_server.errors import InvalidInput
-from tool_server.inspection.instance_bounds import MAX_WORK, InstanceSize, require_bounds
+from tool_server.inspection.instance_bounds import MAX_WORK, QUICK, InstanceSize, NotQuickError, require_bounds
+from tool_server.inspection.quick_schema import (
+    QUICK_EFFORT,
+    QUICK_EXPLAINED_WORK,
+    QUICK_SIMILARITY,
+    QUICK_SUBSCHEMAS,
+    compared_characters,
+    compares_items,
+    evaluation_factor,
+    is_quick_to_compile,
+)
 from tool_server.inspection.schema_engine import compile_map, compile_schema
 from tool_server.inspection.schema_graph import Edge, SchemaGraph, build_graph
 from tool_server.inspection.schema_work import SchemaWork, measure_work
@@ -30,13 +40,24 @@ Steps = tuple[str | int, ...]
 class CompiledSchema:
     """One compiled schema.
 
+    Args:
+        schema: of draft 2020-12.
+        quick: whether it is compiled in an event loop, and is to be used there.
+
     Raises:
         InvalidInput: `invalid_schema`, for a schema that publish lint refuses.
+        NotQuickError: compiling is too much for an event loop.
     """
 
-    def __init__(self, schema: JsonObject) -> None:
+    def __init__(self, schema: JsonObject, *, quick: bool = False) -> None:
+        if quick and not is_quick_to_compile(schema):
+            raise NotQuickError
         self.graph: SchemaGraph = build_graph(schema)
-        self.work: SchemaWork = measure_work(self.graph)
+        if quick and len(self.graph.nodes) > QUICK_SUBSCHEMAS:
+            raise NotQuickError
+        self.work: SchemaWork = measure_work(self.graph, QUICK_EFFORT if quick else None)
+        if quick and self.work.tangled:
+            raise NotQuickError
         if not self.work.per_level or self.work.per_level[0] > MAX_WORK:
             raise InvalidInput("invalid_schema", "validating against this schema would not end; publishing refuses it")
         text = TextBounds(self.graph)
@@ -46,6 +67,32 @@ class CompiledSchema:
         self._validator = validator
         self._schema = schema
         self._parts: jsonschema_rs.ValidatorMap | None = None
+        self._factor = evaluation_factor(self.graph)
+        self._compares_items = compares_items(self.graph)
+        self._compared = compared_characters(self.graph)
+
+    def require_quick(self, value: JsonValue) -> InstanceSize:
+        """As `require_bounds`, where an event loop can then wait for `is_valid`.
+
+        Raises:
+            OutOfBoundsError: as there.
+            NotQuickError: measuring or validating could take longer than that; another process is to be asked.
+        """
+        size = require_bounds(value, self.work, 0, QUICK)
+        if size.work * (size.values + self._factor if self._compares_items else self._factor) > QUICK.work:
+            raise NotQuickError
+        if self._text is not None:
+            self._text.require(value, QUICK)
+        return size
+
+    def require_quick_problems(self, value: JsonValue, size: InstanceSize) -> None:
+        """Do nothing where an event loop can wait for `problems` as well.
+
+        Raises:
+            NotQuickError: it could take longer.
+        """
+        if size.work > QUICK_EXPLAINED_WORK or _characters(value) * self._compared > QUICK_SIMILARITY:
+            raise NotQuickError
 
     def require_bounds(self, value: JsonValue) -> InstanceSize:
         """Measure a value, which must be done before any other method is asked about it.
@@ -117,3 +164,11 @@ class CompiledSchema:
         where = value_path(path)
         sentence = f"{where}: expected {expected}, got {got(value)}, in which some rule of the schema is broken"
         return Problem(where, "schema", expected, got(value), sentence)
+
+
+def _characters(value: JsonValue) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(len(key) + _characters(item) for key, item in value.items())
+    return sum(map(_characters, value)) if isinstance(value, list) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 
+from tool_server.inspection.instance_bounds import NotQuickError
 from tool_server.inspection.schema_graph import Edge, SchemaGraph
 from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue
 
@@ -13,6 +14,12 @@ MAX_FILLED = 10_000
 
 FILLED_PER_VALUE = 50
 """Further defaults for each value that is sent."""
+
+QUICK_FILLED = 200
+"""Values that `fill_quickly` may bring in."""
+
+QUICK_LOOKS = 50_000
+"""Subschemas, summed over the values, that `fill_quickly` may look at."""
 
 _FOLLOWED = frozenset({"$ref", "allOf"})
 """Always in force, unlike the branches of `oneOf`, `anyOf`, `if`."""
@@ -45,7 +52,30 @@ class DefaultFiller:
         filling = _spread(graph, filling, lambda edge: edge.keyword in _FOLLOWED | _ENTERED)
         self.needed = 0 in filling
         self._relevant = having | filling
+        self._edges = sum(len(graph.nodes[number].edges) for number in self._relevant)
+        self._largest = max(
+            (
+                _values_in(node.schema["default"])
+                for number in having
+                if (node := graph.nodes[number]) and isinstance(node.schema, dict) and "default" in node.schema
+            ),
+            default=1,
+        )
         self._in_force: dict[Places, Places] = {}
+
+    def fill_quickly(self, value: JsonObject, values: int) -> JsonObject:
+        """As `fill`, where an event loop can wait for it.
+
+        Raises:
+            NotQuickError: it could take longer.
+        """
+        allowed = QUICK_FILLED // self._largest
+        if (values + allowed) * self._edges > QUICK_LOOKS:
+            raise NotQuickError
+        try:
+            return _Filling(self, allowed).fill_object((0,), value, 0)
+        except TooManyDefaultsError as error:
+            raise NotQuickError from error
 
     def fill(self, value: JsonObject, values: int = 0) -> JsonObject:
         """The value with every missing property that has a default; `value` itself is not changed.
@@ -59,7 +89,8 @@ class DefaultFiller:
         Raises:
             TooManyDefaultsError: more than the bounds above, or nested deeper than values may be.
         """
-        return _Filling(self, values).fill_object((0,), value, 0) if self.needed else value
+        allowed = MAX_FILLED + FILLED_PER_VALUE * values
+        return _Filling(self, allowed).fill_object((0,), value, 0) if self.needed else value
 
     def in_force(self, places: Places) -> Places:
         """The subschemas in force where `places` apply: those, and what they refer to or demand all of."""
@@ -114,9 +145,9 @@ class DefaultFiller:
 class _Filling:
     """One run, with its count of defaults."""
 
-    def __init__(self, filler: DefaultFiller, values: int) -> None:
+    def __init__(self, filler: DefaultFiller, allowed: int) -> None:
         self._filler = filler
-        self._allowed = MAX_FILLED + FILLED_PER_VALUE * values
+        self._allowed = allowed
         self._count = 0
 
     def _fill(self, places: Places, value: JsonValue, depth: int) -> JsonValue:
@@ -187,6 +218,11 @@ class _Filling:
             return lambda index: index == position
         start = self._filler.item_starts_at(place)
         return lambda index: edge.keyword == "items" and index >= start
+
+
+def _values_in(value: JsonValue) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_values_in, inner))
 
 
 def _spread(graph: SchemaGraph, start: set[int], along: Callable[[Edge], bool]) -> set[int]:

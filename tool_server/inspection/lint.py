@@ -6,7 +6,7 @@ rules by name: `lint_schema` and `lint_advice` hold those about schemas, `lint_t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tool_server.errors import CallFailed, InvalidInput
 from tool_server.inspection.arguments import ArgumentsValidator, OutputValidator
@@ -14,12 +14,17 @@ from tool_server.inspection.lint_advice import advise
 from tool_server.inspection.lint_report import Report, SchemaReport
 from tool_server.inspection.lint_schema import is_measurable, lint_schema
 from tool_server.inspection.lint_text import hidden_character, hidden_in_value
+from tool_server.inspection.quick_schema import is_quick_to_compile
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.manifest import Manifest
 from tool_server.model.names import MAX_TOOL_NAME, tool_name
 from tool_server.model.tool import Finding, OutputForm, Severity, ToolDefinition, TypeSource
 
 _WRAPPED = frozenset({OutputForm.VALUE, OutputForm.TEXT_VALUE, OutputForm.BYTES})
+
+QUICK_TOOLS = 16
+QUICK_DESCRIPTION = 20_000
+"""Characters."""
 
 
 def lint_tool(plugin: str, tool: ToolDefinition) -> tuple[Finding, ...]:
@@ -59,6 +64,18 @@ def lint_manifest(manifest: Manifest) -> tuple[Finding, ...]:
     for path, words in hidden_in_value(document, "$"):
         _hidden(report, path, words)
     return report.findings
+
+
+def is_quick_to_lint(tools: Sequence[ToolDefinition]) -> bool:
+    """Whether a thread of the server may lint these tools: few, and each ordinary."""
+    return len(tools) <= QUICK_TOOLS and all(
+        len(tool.description) <= QUICK_DESCRIPTION
+        and is_quick_to_compile(tool.input_schema)
+        and (tool.output_schema is None or is_quick_to_compile(tool.output_schema))
+        and all(is_quick_to_compile({"input": example.input, "output": example.output}) for example in tool.examples)
+        and len(tool.examples) <= QUICK_TOOLS
+        for tool in tools
+    )
 
 
 def lint_tools(plugin: str, tools: Iterable[ToolDefinition]) -> tuple[Finding, ...]:

@@ -52,8 +52,14 @@ class SchemaWork:
         return max(self.per_level[: depth + 1], default=0)
 
 
-def measure_work(graph: SchemaGraph) -> SchemaWork:
-    """Bound the evaluations of validating against the graph's root."""
+def measure_work(graph: SchemaGraph, effort: int | None = None) -> SchemaWork:
+    """Bound the evaluations of validating against the graph's root.
+
+    Args:
+        graph: of the whole schema.
+        effort: entries that the analysis may look at, about a microsecond each, before it gives up as `tangled`; None
+            for as many as publishing allows.
+    """
     order, endless = _in_place_order(graph)
     if endless:
         return SchemaWork((), endless=tuple(endless))
@@ -61,10 +67,9 @@ def measure_work(graph: SchemaGraph) -> SchemaWork:
     if weights.of[0] >= SATURATION:
         return SchemaWork(_EXCESSIVE)
     try:
-        places = _Places(graph, weights)
+        return SchemaWork(_Places(graph, weights, effort).levels(Counter({0: 1})))
     except _TangledError:
         return SchemaWork(_EXCESSIVE, tangled=True)
-    return SchemaWork(places.levels(Counter({0: 1})))
 
 
 def measure_members(
@@ -126,10 +131,11 @@ class _Weights:
 class _Places:
     """The nodes that are applied to a place of their own, and what each passes on to the places inside."""
 
-    def __init__(self, graph: SchemaGraph, weights: _Weights) -> None:
+    def __init__(self, graph: SchemaGraph, weights: _Weights, effort: int | None = None) -> None:
         self._graph = graph
         self._weights = weights
         self._held = 0
+        self._effort = effort
         self._costs: list[dict[int, int]] = []
         self._order = _topological_rank(graph)
         self.transitions: dict[int, list[Counter[int]]] = {}
@@ -146,7 +152,7 @@ class _Places:
 
     def _hold(self, entries: int) -> None:
         self._held += entries
-        if self._held > MAX_TRANSITIONS:
+        if self._held > (MAX_TRANSITIONS if self._effort is None else self._effort):
             raise _TangledError
 
     def _closure(self, place: int) -> Counter[int]:
@@ -216,6 +222,8 @@ class _Places:
         if not self._costs:
             self._costs.append({place: self._weights.of[place] for place in self.transitions})
             while len(self._costs) <= MAX_DEPTH:
+                if self._effort is not None:
+                    self._hold(sum(len(classes) for classes in self.transitions.values()))
                 following = {
                     place: max((self._passed_on(inner, self._costs[-1]) for inner in classes), default=0)
                     for place, classes in self.transitions.items()

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tool_server.inspection.instance_bounds import OutOfBoundsError
+from tool_server.inspection.instance_bounds import QUICK, WHOLE, Budget, NotQuickError, OutOfBoundsError
 from tool_server.inspection.schema_engine import MAX_PATTERN_PROGRAM, pattern_size
 from tool_server.inspection.schema_graph import SchemaGraph
 from tool_server.inspection.schema_work import measure_members
 from tool_server.model.json_value import MAX_DEPTH, JsonObject, JsonValue
-
-MAX_TEXT_COST = 500_000_000
-"""Nanoseconds, roughly, that patterns, formats and lengths may take for the text of one instance."""
 
 _BYTES_PER_NANOSECOND = 64
 """Of a compiled pattern, for one character at worst: 0.8 microseconds were measured at 64 KiB, 5.9 at 512 KiB."""
@@ -28,16 +25,17 @@ class TextBounds:
 
     def __init__(self, graph: SchemaGraph) -> None:
         self._sizes: dict[str, int] = {}
-        self._named, self._other = measure_members(graph, self._cost)
-        root = graph.nodes[0].schema
-        self._root_keys = self._cost(root) + self._other[0]
-        self.needed = any(map(any, (*self._named.values(), self._other, (self._root_keys,))))
+        self.needed = any(self._cost(node.schema) for node in graph.nodes)
+        if self.needed:
+            self._named, self._other = measure_members(graph, self._cost)
+            self._root_keys = self._cost(graph.nodes[0].schema) + self._other[0]
 
-    def require(self, value: JsonValue) -> None:
-        """Do nothing when the text of the value can be read in time.
+    def require(self, value: JsonValue, budget: Budget = WHOLE) -> None:
+        """Do nothing when the text of the value can be read in time. To be asked only where `needed` is true.
 
         Raises:
             OutOfBoundsError: it cannot; the message names the member.
+            NotQuickError: more than the budget `QUICK`.
         """
         if not isinstance(value, dict):
             return
@@ -46,7 +44,9 @@ class TextBounds:
             costs = self._named.get(key, self._other)
             total += len(key) * self._root_keys
             total += len(item) * costs[0] if isinstance(item, str) else _inner_cost(item, costs)
-            if total > MAX_TEXT_COST:
+            if total > budget.text:
+                if budget is QUICK:
+                    raise NotQuickError
                 raise OutOfBoundsError(
                     f"the text at {key[:80]!r} is too long for the patterns and formats it is checked with: shorten it"
                 )

@@ -114,13 +114,41 @@ def parse_json(raw: bytes | str, *, what: str = "the text", max_depth: int = MAX
         raise InvalidInput("invalid_json", f"{what} holds a number with too many digits") from error
 
 
-def canonical_json(value: JsonValue) -> bytes:
-    """One spelling for equal values: sorted keys, no blanks, UTF-8. Meant for digests, not for people."""
+_MOST_VALUES = 10_000_000
+
+
+def canonical_json(value: JsonValue, max_integer_bits: int | None = None) -> bytes:
+    """One spelling for equal values: sorted keys, no blanks, UTF-8. Meant for digests, not for people.
+
+    Raises:
+        ValueError: no JSON; or an integer has more than `max_integer_bits`, since writing one takes a time that grows
+            with the square of its length.
+    """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError):  # integers beyond 64 bits, lone surrogates, very deep nesting
+        if max_integer_bits is not None:
+            _bound_integers(value, max_integer_bits)
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode("utf-8", "surrogatepass")
+
+
+def _bound_integers(value: JsonValue, bits: int) -> None:
+    pending = [value]
+    seen = 0
+    while pending:
+        match pending.pop():
+            case dict() as members:
+                pending += members.values()
+            case list() as items:
+                pending += items
+            case int() as number if number.bit_length() > bits:
+                raise ValueError(f"an integer of more than {bits} bits")
+            case _:
+                pass
+        seen += 1
+        if seen > _MOST_VALUES:
+            raise ValueError("a circle, or very many values")
 
 
 def sha256_hex(data: bytes) -> str:

@@ -204,7 +204,8 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL to its whole session. It stays a zombie until `reap`."""
         if self._process.poll() is None:
-            self._killed = True
+            # One that closed its socket is ending already, of what somebody else did.
+            self._killed = self._killed or not self._ended
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -235,6 +236,11 @@ class WorkerProcess:
     def ran_out_of_memory(self) -> bool:
         """After `reap`: whether the engine gave up because its memory limit was reached."""
         return any(words in self._stderr for words in _OUT_OF_MEMORY)
+
+    @property
+    def ran_out_of_cpu_time(self) -> bool:
+        """After `reap`: whether the kernel ended it at its limit of CPU time."""
+        return self._process.returncode == -signal.SIGXCPU
 
     @property
     def killed_from_outside(self) -> bool:
@@ -286,7 +292,7 @@ def _cannot_start(error: OSError) -> Unavailable:
 
 
 def _start(setup: WorkerSetup, argument: str, channel: int, shared: int | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-S", "-P", "-s", "-m", "tool_server.sandbox.worker", argument]
+    command = [sys.executable, "-S", "-P", "-s", "-m", setup.module, argument]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         cwd=setup.folder,

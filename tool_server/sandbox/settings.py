@@ -79,6 +79,7 @@ class WorkerSetup:
         compile_memory: the most while it compiles.
         loaded: compiled plugins it keeps.
         protections: which it tries.
+        module: what it runs.
     """
 
     folder: Path
@@ -88,6 +89,7 @@ class WorkerSetup:
     compile_memory: int
     loaded: int
     protections: tuple[Protection, ...]
+    module: str = "tool_server.sandbox.worker"
 
     @classmethod
     def prepare(cls, settings: PoolSettings, folder: Path) -> Self:

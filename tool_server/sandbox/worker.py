@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
-import socket
 import sys
 import time
 from collections import OrderedDict
@@ -21,58 +19,14 @@ import orjson
 
 from tool_server.errors import ToolServerError
 from tool_server.model.protection import Protection, ProtectionReport
+from tool_server.sandbox.channel import Channel
 from tool_server.sandbox.confinement import close_descriptors, confine
 from tool_server.sandbox.confinement.limits import MemoryMeter, set_memory
 from tool_server.sandbox.engine import CompiledGuest, Options, Progress, Request, Runner, free_instance
-from tool_server.sandbox.exchange import SharedMemory
 from tool_server.sandbox.folders import FolderTable
 from tool_server.sandbox.guest_functions import CallContext
 from tool_server.sandbox.instances import Instance, Instances
-from tool_server.sandbox.protocol import MAX_MODULE, Body, Decoder, Frame, FrameType, encode_long
-
-_MOMENT_MS = 1
-"""Without work for so long, a worker prepares for the next call: not before, or a busy caller would wait for it."""
-_READ = 2**16
-"""Bytes asked for at once: larger ones would be allocated by mmap for every frame."""
-
-
-class Channel:
-    """The worker's end of the socket. The process ends when the server closes its own."""
-
-    def __init__(self, descriptor: int, shared: int | None) -> None:
-        self._socket = socket.socket(fileno=descriptor)
-        self._exchange = None if shared is None else SharedMemory(shared, copying=False)
-        self._decoder = Decoder(MAX_MODULE, self._exchange)
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
-
-    def send(self, frame_type: FrameType, header: dict[str, Any] | None = None, body: Body = b"") -> None:
-        """Write a frame, all of it."""
-        try:
-            self._socket.sendall(encode_long(frame_type, header or {}, body, self._exchange))
-        except OSError:
-            os._exit(0)
-
-    def receive(self) -> Frame:
-        """Wait for the next frame."""
-        while (frame := self._decoder.next_frame()) is None:
-            try:
-                data = self._socket.recv(_READ)
-            except OSError:
-                os._exit(0)
-            if not data:
-                os._exit(0)
-            self._decoder.feed(data)
-        return frame
-
-    def idle(self) -> bool:
-        """Whether the server sends nothing for a moment."""
-        return not self._decoder.pending and not self._poll.poll(_MOMENT_MS)
-
-    def ask(self, header: dict[str, Any], body: bytes) -> Frame:
-        """One host call."""
-        self.send(FrameType.HOST_CALL, header, body)
-        return self.receive()
+from tool_server.sandbox.protocol import Body, Frame, FrameType
 
 
 class Worker:
@@ -162,14 +116,15 @@ class Worker:
             guest.close()
 
     def _call(self, frame: Frame) -> None:
-        header = frame.header
+        header, data = frame.header, frame.body
         key = header["key"]
         if key not in self._guests:
+            data = bytes(data)  # the module may come through the same memory
             self._channel.send(FrameType.NEED)
             if not self._load(self._channel.receive()):
                 return
         self._guests.move_to_end(key)
-        self._serve(key, header, frame.body)
+        self._serve(key, header, data)
 
     def _serve(self, key: int, header: dict[str, Any], data: Body) -> None:
         guest, config, owner = self._guests[key], header["config"], header["owner"]

@@ -8,19 +8,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, cast
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 import anyio
 
-from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
-from tool_server.inspection.arguments import ArgumentsValidator, OutputValidator
-from tool_server.inspection.carriage import decode_output, encode_input
-from tool_server.interfaces import Clock, Sandbox
+from tool_server.errors import Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.interfaces import Clock, Sandbox, Validation
 from tool_server.model.call import Call, CallJournal, CallRecord, GuestOutput, Outcome, Timings, ToolResult
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
 from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.json_value import JsonObject, canonical_json, sha256_hex
+
+MAX_INTEGER_BITS = 2_048
+"""Of an integer among the arguments: some 600 digits."""
 
 
 class Recorder(Protocol):
@@ -42,26 +42,28 @@ class InvokeService:
         find: the catalogue's look-up by MCP name.
         environment: values that a plugin may read through `config_get`, where its effective permission names them.
         roots: the host folders that plugins may be granted.
+        reuse: MCP names of tools that may keep their instance from call to call of one caller.
     """
 
     def __init__(
         self,
         find: Callable[[str], Awaitable[CatalogEntry | None]],
         sandbox: Sandbox,
+        validation: Validation,
         recorder: Recorder,
         clock: Clock,
         environment: Mapping[str, str],
         roots: FolderRoots,
+        reuse: frozenset[str] = frozenset(),
     ) -> None:
         self._find = find
         self._sandbox = sandbox
+        self._validation = validation
         self._recorder = recorder
         self._clock = clock
         self._environment = environment
         self._roots = roots
-        # Compiled at a tool's first call, and gone with the catalogue entry.
-        self._arguments: WeakKeyDictionary[CatalogEntry, ArgumentsValidator] = WeakKeyDictionary()
-        self._outputs: WeakKeyDictionary[CatalogEntry, OutputValidator] = WeakKeyDictionary()
+        self._reuse = reuse
 
     async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
         """Call a tool by its MCP name; cancelling the awaiting task stops the guest.
@@ -69,7 +71,7 @@ class InvokeService:
         Raises:
             NotFound: `unknown_tool`.
             Denied: `missing_scope`.
-            InvalidInput: `invalid_arguments`, with path, expected and got; `input_too_large`.
+            InvalidInput: `invalid_arguments`, with path, expected and got; `validation_limit`; `input_too_large`.
             CallFailed: the guest gave no good answer.
             Unavailable: `busy`, `call_log_full`, `shutting_down`; at a first call also that the store cannot answer.
         """
@@ -97,51 +99,31 @@ class InvokeService:
     async def _run(self, running: _RunningCall, arguments: JsonObject) -> ToolResult:
         entry = running.entry
         running.caller.require(Scope.CALL)
-        complete = self._arguments_validator(entry).check(arguments)
-        definition = entry.definition
+        caller = running.caller.name
+        data = await self._validation.encode_arguments(entry, arguments, call=running.id, caller=caller)
         permitted = entry.permissions.environment
         output = await self._sandbox.run(
             Call(
                 id=running.id,
                 tool=entry.name,
                 plugin=entry.plugin,
-                caller=running.caller.name,
+                caller=caller,
                 program=entry.program,
                 permissions=entry.permissions,
                 limits=entry.limits,
-                export=definition.binding.export,
-                input=encode_input(definition.binding, definition.name, complete, call_id=running.id),
+                export=entry.definition.binding.export,
+                input=data,
                 config={key: self._environment[key] for key in permitted if key in self._environment},
                 # Without WASI a guest has no way to open a file.
                 folders=self._roots.folders(entry.permissions.folder_permissions) if entry.program.wasi else (),
+                reuse=entry.name in self._reuse,
                 journal=running.journal,
             )
         )
         if not running.journal.redactor.empty:
             output = replace(output, data=running.journal.redactor.data(output.data))
         running.output = output
-        result = decode_output(definition, output.data)
-        if definition.output_schema is not None and not result.is_error:
-            self._output_validator(entry, definition.output_schema).check(_structured(result))
-        return result
-
-    def _arguments_validator(self, entry: CatalogEntry) -> ArgumentsValidator:
-        validator = self._arguments.get(entry)
-        if validator is None:
-            validator = self._arguments[entry] = ArgumentsValidator(entry.definition.input_schema)
-        return validator
-
-    def _output_validator(self, entry: CatalogEntry, schema: JsonObject) -> OutputValidator:
-        validator = self._outputs.get(entry)
-        if validator is None:
-            validator = self._outputs[entry] = OutputValidator(schema)
-        return validator
-
-
-def _structured(result: ToolResult) -> JsonObject:
-    if result.structured is None:
-        raise CallFailed("bad_output", "the plugin promised structured output by its output schema and returned none")
-    return result.structured
+        return await self._validation.decode_output(entry, output.data, caller=caller)
 
 
 def _redact(error: ToolServerError, journal: CallJournal) -> None:
@@ -153,12 +135,12 @@ def _redact(error: ToolServerError, journal: CallJournal) -> None:
 def _canonical(arguments: JsonObject) -> bytes:
     # Over the wire only JSON arrives; a Python program can pass anything.
     try:
-        return canonical_json(arguments)
+        return canonical_json(arguments, MAX_INTEGER_BITS)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             "invalid_arguments",
             "the arguments are no JSON: send an object of strings, numbers, booleans, null, lists and objects, "
-            "nested less deeply and without circles",
+            "nested less deeply, without circles, and without integers of hundreds of digits",
         ) from error
 
 

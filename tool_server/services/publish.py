@@ -14,7 +14,7 @@ from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
 from tool_server.inspection.wasm import describes_itself, host_imports, needs_wasi, parse_module
-from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox
+from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox, Validation
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.json_value import canonical_json, sha256_hex
 from tool_server.model.limits import Limits
@@ -44,11 +44,18 @@ class PublishService:
     """Turns a manifest and wasm bytes into an immutable version."""
 
     def __init__(
-        self, plugins: PluginStore, artifacts: ArtifactStore, sandbox: Sandbox, clock: Clock, limits: PublishLimits
+        self,
+        plugins: PluginStore,
+        artifacts: ArtifactStore,
+        sandbox: Sandbox,
+        validation: Validation,
+        clock: Clock,
+        limits: PublishLimits,
     ) -> None:
         self._plugins = plugins
         self._artifacts = artifacts
         self._sandbox = sandbox
+        self._validation = validation
         self._clock = clock
         self._limits = limits
 
@@ -74,7 +81,9 @@ class PublishService:
         existing = await self._published_before(manifest, wasm, caller)
         if existing is not None:
             return Published(existing, created=False)
-        release = await examine(manifest, wasm, self._sandbox, self._limits, self._clock, caller.name, findings)
+        release = await examine(
+            manifest, wasm, self._sandbox, self._validation, self._limits, self._clock, caller.name, findings
+        )
         await self._artifacts.put(wasm)
         created = await self._plugins.add_version(release)
         return Published(release, created)
@@ -94,7 +103,7 @@ class PublishService:
             manifest.version,
             publisher=caller.name,
             digest=digest,
-            manifest_digest=_manifest_digest(manifest),
+            manifest_digest=lambda: _manifest_digest(manifest),
         )
         return stored if stored is not None and await self._artifacts.exists(digest) else None
 
@@ -103,6 +112,7 @@ async def examine(
     manifest: Manifest,
     wasm: bytes,
     sandbox: Sandbox,
+    validation: Validation,
     limits: PublishLimits,
     clock: Clock,
     publisher: str,
@@ -111,8 +121,8 @@ async def examine(
     """All of a publish but the storing: parse, compile and describe in the sandbox, derive the tools, lint them.
 
     Raises:
-        InvalidInput: the module is no plugin, a limit is out of bounds, or lint refuses (`lint`, with all findings
-            in `data`).
+        InvalidInput: the module is no plugin, a limit is out of bounds, lint refuses (`lint`, with all findings in
+            `data`), or looking at the tools takes too long (`validation_limit`).
         Unavailable: the sandbox cannot answer.
     """
     resolve_limits(manifest.limits, limits.defaults, limits.ceiling)
@@ -124,7 +134,11 @@ async def examine(
     probes = () if abi is None else servlets.probes(abi)
     outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)
     described = None if abi is None else servlets.read_outcomes(abi, outcomes)
-    derived = await anyio.to_thread.run_sync(lambda: _linted(manifest, derive_tools(manifest, module, described)))
+    derived = await anyio.to_thread.run_sync(lambda: derive_tools(manifest, module, described))
+    about_manifest = await anyio.to_thread.run_sync(lambda: lint.lint_manifest(manifest))
+    about_tools = await validation.lint(manifest.name, derived.tools)
+    about_all = lint.lint_tools(manifest.name, derived.tools)
+    derived = _judged(derived, (*derived.findings, *about_manifest, *about_tools, *about_all))
     if not derived.tools and not derived.quarantined:
         raise InvalidInput(
             "no_tools",
@@ -158,12 +172,8 @@ def _manifest_digest(manifest: Manifest) -> str:
     return sha256_hex(canonical_json(manifest.model_dump(mode="json", by_alias=True)))
 
 
-def _linted(manifest: Manifest, derived: DerivedTools) -> DerivedTools:
+def _judged(derived: DerivedTools, findings: Sequence[Finding]) -> DerivedTools:
     """Refuse what the author can mend; quarantine what came from the plugin's own description or a bare export."""
-    findings = [*derived.findings, *lint.lint_manifest(manifest)]
-    for tool in derived.tools:
-        findings += lint.lint_tool(manifest.name, tool)
-    findings += lint.lint_tools(manifest.name, derived.tools)
     refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
     declared = {
         tool_label(tool.name) for tool in derived.tools if tool.source not in (TypeSource.DESCRIBED, TypeSource.EXPORT)

@@ -21,7 +21,7 @@ class SqlPluginStore:
         return await self._database.write(releases.add_version, release)
 
     async def find_published(
-        self, plugin: str, version: str, *, publisher: str, digest: str, manifest_digest: str
+        self, plugin: str, version: str, *, publisher: str, digest: str, manifest_digest: Callable[[], str]
     ) -> Release | None:
         """See `PluginStore.find_published`."""
         return await self._database.read(releases.find_published, plugin, version, publisher, digest, manifest_digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -50,7 +51,7 @@ def decode_release(text: str, *, yanked: bool, yank_reason: str | None) -> Relea
 def add_version(connection: Connection, release: Release) -> bool:
     """See `PluginStore.add_version`."""
     name = release.plugin
-    if _is_published(connection, name, release.version, release.publisher, _digests(release)):
+    if _is_published(connection, name, release.version, release.publisher, lambda: _digests(release)):
         return False
     plugin = connection.execute(
         select(plugins.c.latest, plugins.c.versions).where(plugins.c.name == name)
@@ -65,10 +66,10 @@ def add_version(connection: Connection, release: Release) -> bool:
 
 
 def find_published(
-    connection: Connection, name: str, version: str, publisher: str, digest: str, manifest_digest: str
+    connection: Connection, name: str, version: str, publisher: str, digest: str, manifest_digest: Callable[[], str]
 ) -> Release | None:
     """See `PluginStore.find_published`."""
-    if not _is_published(connection, name, version, publisher, (digest, manifest_digest)):
+    if not _is_published(connection, name, version, publisher, lambda: (digest, manifest_digest())):
         return None
     return get_version(connection, name, version)
 
@@ -77,7 +78,9 @@ def _digests(release: Release) -> tuple[str, str]:
     return release.program.digest, release.manifest_digest
 
 
-def _is_published(connection: Connection, name: str, version: str, publisher: str, digests: tuple[str, str]) -> bool:
+def _is_published(
+    connection: Connection, name: str, version: str, publisher: str, digests: Callable[[], tuple[str, str]]
+) -> bool:
     """Whether the version is stored with these digests of wasm and manifest.
 
     Raises:
@@ -94,12 +97,15 @@ def _is_published(connection: Connection, name: str, version: str, publisher: st
     stored = connection.execute(
         select(versions.c.digest, versions.c.manifest_digest).where(*_is(name, version))
     ).one_or_none()
-    if stored is None or tuple(stored) == digests:
-        return stored is not None
+    if stored is None:
+        return False
+    offered = digests()
+    if tuple(stored) == offered:
+        return True
     raise Conflict(
         "version_exists",
         f"{name} {version} is already published with other bytes, and versions never change: raise the version",
-        {"plugin": name, "version": version, "stored": stored.digest, "offered": digests[0]},
+        {"plugin": name, "version": version, "stored": stored.digest, "offered": offered[0]},
     )
 
 
