@@ -33,6 +33,8 @@ def _in_a_setting(parse: Callable[[Any], int]) -> Callable[[object], int]:
 
 Size = Annotated[int, BeforeValidator(_in_a_setting(parse_size))]
 Milliseconds = Annotated[int, BeforeValidator(_in_a_setting(parse_duration_ms))]
+CpuTime = Annotated[Milliseconds, Field(ge=100, le=10**9)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class LimitSettings(BaseModel):
@@ -57,6 +59,21 @@ class LimitSettings(BaseModel):
     queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Calls that may wait for a worker before further ones are refused as busy."""
     queue_timeout: Milliseconds = 60_000
+    reserve: Annotated[int, Field(ge=0, le=16)] = 2
+    """Calls beyond `workers`, for callers (and but for one, plugins) of whom nothing runs while long calls of others
+    hold every worker."""
+    caller_calls: Count | None = None
+    """Calls of one caller at once. None: as many as there are workers; callers share by what they have used."""
+    caller_queue: Count | None = None
+    """Calls of one caller that may wait. None: the whole queue; when it is full, the longest line gives way."""
+    caller_cpu: CpuTime | None = None
+    """CPU time of one caller within a minute, milliseconds or with a unit; None: no bound."""
+    plugin_calls: Count | None = None
+    """Calls of one plugin at once."""
+    plugin_queue: Count | None = None
+    """Calls of one plugin that may wait."""
+    plugin_cpu: CpuTime | None = None
+    """CPU time of one plugin within a minute, milliseconds or with a unit; None: no bound."""
 
     def ceiling(self) -> Limits:
         """The most that any call gets."""

@@ -17,7 +17,7 @@ from tool_server.model.call import Call, GuestOutput, Probe
 from tool_server.model.limits import Limits
 from tool_server.model.release import Program
 from tool_server.sandbox.crew import Crew
-from tool_server.sandbox.gate import Gate, shutting_down
+from tool_server.sandbox.gate import Bounds, Gate, Ticket, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
 from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
@@ -46,8 +46,8 @@ class WorkerPool:
         self._settings = settings
         self._services = Services(read_artifact, host_functions or HostFunctions(), settings.compile_timeout_ms / 1000)
         self._loadings = LoadingTable()
-        self._gate = Gate(settings.workers, settings.queue, settings.queue_timeout_ms / 1000)
-        self._inspection_gate = Gate(_INSPECTIONS, settings.queue, settings.compile_timeout_ms / 1000)
+        self._gate = Gate(settings.bounds, settings.queue_timeout_ms / 1000)
+        self._inspection_gate = Gate(Bounds(_INSPECTIONS, settings.queue), settings.compile_timeout_ms / 1000)
         self._stack = AsyncExitStack()
         self._crew: Crew | None = None
 
@@ -59,6 +59,7 @@ class WorkerPool:
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(crew.tend)
             tasks.start_soon(crew.watch)
+            tasks.start_soon(self._gate.watch)
             stack.push_async_callback(self._shut, crew, tasks.cancel_scope)
             self._crew = crew
             self._stack = stack.pop_all()
@@ -133,12 +134,12 @@ class WorkerPool:
                 {"bytes": len(call.input), "limit": call.limits.input_bytes},
             )
         started = time.monotonic()
-        await self._gate.acquire(call.caller)
+        ticket = await self._gate.acquire(call.caller, call.plugin)
         try:
             queued = int((time.monotonic() - started) * 1e6)
-            return await self._run_admitted(call, queued)
+            return await self._run_admitted(call, queued, ticket)
         finally:
-            self._gate.release()
+            self._gate.release(ticket)
 
     async def inspect(
         self, program: Program, wasm: bytes, probes: Sequence[Probe] = (), limits: Limits | None = None
@@ -152,13 +153,13 @@ class WorkerPool:
             Unavailable: `busy`, `worker_start_failed`, `shutting_down`.
         """
         loading = self._loadings.get(program, limits or Limits())
-        await self._inspection_gate.acquire("inspection")
+        ticket = await self._inspection_gate.acquire("inspection", program.digest)
         try:
             return await Inspector(self._open_crew(), self._services, loading, wasm).inspect(probes)
         finally:
-            self._inspection_gate.release()
+            self._inspection_gate.release(ticket)
 
-    async def _run_admitted(self, call: Call, queue_us: int) -> GuestOutput:
+    async def _run_admitted(self, call: Call, queue_us: int, ticket: Ticket) -> GuestOutput:
         while True:  # ends: every round uses up a worker that died idle, and a new one is alive
             crew = self._open_crew()
             loading = self._loadings.get(call.program, call.limits)
@@ -175,6 +176,8 @@ class WorkerPool:
                     raise await crash_of(worker) from error
                 raise
             finally:
+                # A worker that had to be killed may have said anything before.
+                ticket.cpu_s = session.cpu_s if session.finished else None
                 (crew.give_back if session.finished else crew.discard)(worker)
 
     async def _ready_worker(self, crew: Crew, key: int) -> WorkerProcess:

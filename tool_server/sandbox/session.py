@@ -50,6 +50,8 @@ class Session:
         self.finished = False
         self.begun = False
         """Whether the worker was given the whole call, so that the guest may have run."""
+        self.cpu_s: float | None = None
+        """CPU that the worker says it spent on the call; None where it was not asked or did not live to say."""
 
     async def start(self) -> None:
         """Wait until a new worker is ready.
@@ -108,6 +110,8 @@ class Session:
         load_us = 0
         while True:
             frame = await self._receive(timeout)
+            if "cpu_us" in frame.header:
+                self.cpu_s = _count(frame.header, "cpu_us") / 1e6
             if frame.type is FrameType.RESULT:
                 return self._output(call, frame, Timings(queue_us, load_us))
             if frame.type is FrameType.ERROR:

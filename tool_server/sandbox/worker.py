@@ -75,6 +75,7 @@ class Worker:
         self._loaded = loaded
         self._guests: OrderedDict[int, CompiledGuest] = OrderedDict()
         self._memory = 0
+        self._cpu_before = 0
 
     def serve(self) -> None:
         """Answer LOAD and CALL for ever."""
@@ -136,6 +137,7 @@ class Worker:
     def _call(self, frame: Frame) -> None:
         header = frame.header
         key = header["key"]
+        self._cpu_before = time.process_time_ns()
         if key not in self._guests:
             self._channel.send(encode(FrameType.NEED))
             if not self._load(self._channel.receive()):
@@ -158,7 +160,8 @@ class Worker:
         except ToolServerError as failure:
             output = b""
             ending, outcome = FrameType.ERROR, {"code": failure.code, "message": failure.message}
-        outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us}
+        cpu_us = (time.process_time_ns() - self._cpu_before) // 1_000
+        outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us, "cpu_us": cpu_us}
         answer = encode(ending, outcome, output)
         if context.lines or context.dropped:
             return encode(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped}) + answer
