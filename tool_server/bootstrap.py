@@ -18,6 +18,7 @@ from tool_server.config import Config
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
+from tool_server.model.call import CallRecord
 from tool_server.model.caller import Caller, Scope
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.settings import PoolSettings
@@ -32,9 +33,12 @@ from tool_server.services.tokens import TokenService
 from tool_server.version import VERSION
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
     from tool_server.mcp_api.server import McpServer
+    from tool_server.mcp_api.tracing import CallTracer
+    from tool_server.metrics.exposition import ServerMetrics
 
 PUBLISHER_OF_BUNDLED = Caller("tool-server", frozenset({Scope.ADMIN}))
 """Owns the plugins that ship with the product."""
@@ -49,6 +53,16 @@ class SystemClock:
     def now(self) -> datetime:
         """The current time in UTC."""
         return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who looks on, as far as the configuration wants anybody to."""
+
+    metrics: ServerMetrics | None
+    tracer: CallTracer
+    listeners: tuple[Callable[[CallRecord], None], ...]
+    """Are told of every call's record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class Services:
     health: HealthService
     recorder: CallRecorder
     pool: WorkerPool
+    observers: Observers
 
 
 def prepare_data_dir(config: Config) -> None:
@@ -104,13 +119,15 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
     prepare_data_dir(config)
     clock = SystemClock()
     limits = config.limits
-    async with open_database(config.effective_database_url) as database:
+    async with open_observers(config) as observers, open_database(config.effective_database_url) as database:
         plugins = SqlPluginStore(database)
         artifacts = open_artifacts(config.effective_artifacts_url)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
-        recorder = CallRecorder(call_log)
+        recorder = CallRecorder(call_log, observers.listeners)
         async with open_pool(config, _program_reader(artifacts)) as pool, recorder.running():
+            if observers.metrics is not None:
+                observers.metrics.watch(pool, recorder)
             await catalog.refresh()
             yield Services(
                 config=config,
@@ -128,7 +145,39 @@ async def build(config: Config, *, environment: Mapping[str, str] | None = None)
                 health=HealthService(plugins, artifacts, pool),
                 recorder=recorder,
                 pool=pool,
+                observers=observers,
             )
+
+
+@asynccontextmanager
+async def open_observers(config: Config) -> AsyncGenerator[Observers]:
+    """Metrics and traces where they are configured; nothing of either is imported where they are not.
+
+    Raises:
+        InvalidInput: `invalid_config`, tracing is configured and not installed.
+    """
+    from tool_server.mcp_api.tracing import NO_TRACER
+
+    metrics: ServerMetrics | None = None
+    listeners: list[Callable[[CallRecord], None]] = []
+    if config.metrics:
+        from tool_server.metrics.exposition import ServerMetrics
+
+        metrics = ServerMetrics()
+        listeners.append(metrics.calls.observe)
+    if not config.tracing.endpoint:
+        yield Observers(metrics, NO_TRACER, tuple(listeners))
+        return
+    try:
+        from tool_server.mcp_api.otel_tracing import open_tracing
+    except ImportError as error:
+        raise InvalidInput(
+            "invalid_config",
+            "tracing.endpoint is set and OpenTelemetry is not installed: install the extra with "
+            "'pip install \"tool-server[otel]\"', or unset it",
+        ) from error
+    async with open_tracing(config.tracing.endpoint) as tracer:
+        yield Observers(metrics, tracer, (*listeners, tracer.observe))
 
 
 def publish_limits(config: Config) -> PublishLimits:
@@ -227,11 +276,12 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         open_to_all: whether every peer, not just those on loopback, may call without a token.
     """
     from tool_server.http_api.app import RegistryServices, compose
+    from tool_server.http_api.routes_metrics import metrics_route
     from tool_server.mcp_api.server import HttpSettings, McpServer
     from tool_server.web.home import home_page
 
     config = services.config
-    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
+    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
     services.catalog.subscribe(mcp.tools_changed)
 
     async def ready() -> None:
@@ -243,6 +293,9 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         async with watching(services), mcp.watching_clients():
             yield
 
+    pages: list[BaseRoute] = [home_page(lambda: services.catalog.current, VERSION)]
+    if services.observers.metrics is not None:
+        pages.append(metrics_route(services.observers.metrics.text))
     names = ("127.0.0.1", "localhost", "[::1]", config.host)
     hosts = tuple(f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in ("", ":*")) + config.allowed_hosts
     origins = tuple(f"http://{host}" for host in hosts) + config.allowed_origins
@@ -266,7 +319,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         anonymous_loopback=config.auth.anonymous_loopback,
         anonymous_everywhere=open_to_all,
         lifespan=living,
-        pages=[home_page(lambda: services.catalog.current, VERSION)],
+        pages=pages,
     )
     return HttpApplication(app, mcp)
 
@@ -282,7 +335,7 @@ async def serve_stdio(config: Config, *, bundled: bool) -> None:
     async with build(config) as services:
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
-        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
+        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
         services.catalog.subscribe(mcp.tools_changed)
         async with watching(services):
             await mcp.serve_stdio()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -105,6 +106,22 @@ class AuthSettings(BaseModel):
     """Whether a request over loopback without a token may call tools."""
 
 
+def _http_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s]*)?", value):
+        raise ValueError(f"{value[:80]!r} is no HTTP URL: write one such as 'http://127.0.0.1:4318/v1/traces'")
+    return value
+
+
+class TracingSettings(BaseModel):
+    """`tracing.*`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: Annotated[str, AfterValidator(_http_url)] = ""
+    """Where OpenTelemetry spans of calls go, an OTLP/HTTP URL; empty: nowhere. Needs the extra `tool-server[otel]`;
+    with it the standard variables `OTEL_*` are respected too."""
+
+
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
@@ -144,8 +161,11 @@ class Config(BaseModel):
     """Further Host header values that are accepted, such as `tools.example.com`."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     log_level: Annotated[str, AfterValidator(_log_level)] = "info"
+    metrics: bool = False
+    """Whether `/metrics` gives figures for Prometheus."""
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def effective_database_url(self) -> str:

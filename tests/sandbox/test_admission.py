@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     invariant,
@@ -68,14 +69,14 @@ class Gatekeeping(RuleBasedStateMachine):
         self.refusals: list[Unavailable] = []
 
     @rule(target=tickets, caller=st.sampled_from(CALLERS), plugin=st.sampled_from(PLUGINS))
-    def call(self, caller: str, plugin: str) -> object:
+    def call(self, caller: str, plugin: str) -> MultipleResults[Ticket]:
         try:
             ticket = self.hall.enter(caller, plugin)
         except Unavailable as error:
             self.refusals.append(error)
-            return multiple()
+            return multiple(*list[Ticket]())
         self.live.append(ticket)
-        return ticket
+        return multiple(ticket)
 
     @rule(ticket=consumes(tickets), seconds=st.sampled_from([0.0, 0.005, 0.02]))
     def end(self, ticket: Ticket, seconds: float) -> None:

@@ -120,7 +120,7 @@ async def test_a_full_queue_refuses_with_a_hint_and_serves_those_it_took(make_po
             tasks.start_soon(pool.run, call_of("host_function"))
         await until(lambda: hold.entered == 1 and pool.waiting == 2)
         with pytest.raises(Unavailable) as caught:
-            await pool.run(call_of("echo"))
+            await pool.run(call_of("host_function"))
         assert (caught.value.code, caught.value.data) == ("busy", {"retry_after_ms": 1_000})
         hold.release.set()
     assert hold.most == 1

@@ -215,7 +215,7 @@ async def test_the_hash_of_a_result_is_that_of_the_guests_bytes(services: Servic
 @pytest.fixture
 async def narrow(tmp_path: Path) -> AsyncGenerator[Services]:
     """One worker, and room for one waiting call."""
-    settings = {"data_dir": tmp_path / "data", "workers": 1, "spare_workers": 0, "limits": {"queue": 1}}
+    settings = {"data_dir": tmp_path / "data", "workers": 1, "spare_workers": 0, "limits": {"queue": 1, "reserve": 0}}
     async with build(Config.model_validate(settings), environment={}) as services:
         yield services
 

@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.hang_up import HangUpWatch
+from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog, CatalogEntry
@@ -31,12 +32,18 @@ class ToolHandlers:
     """The two handlers. The wire form of every tool is made once for each snapshot of the catalogue."""
 
     def __init__(
-        self, catalog: Callable[[], Catalog], invoke: Invoke, hang_up: HangUpWatch, page_size: int = PAGE_SIZE
+        self,
+        catalog: Callable[[], Catalog],
+        invoke: Invoke,
+        hang_up: HangUpWatch,
+        page_size: int = PAGE_SIZE,
+        tracer: CallTracer = NO_TRACER,
     ) -> None:
         self._catalog = catalog
         self._invoke = invoke
         self._hang_up = hang_up
         self._page_size = page_size
+        self._tracer = tracer
         self._made_for: Catalog | None = None
         self._tools: list[types.Tool] = []
         self._with_headers: dict[str, JsonObject] = {}
@@ -58,6 +65,13 @@ class ToolHandlers:
         self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Run one tool; every failure but an unknown tool is a result with `isError`."""
+        headers = None if context.request is None else context.request.headers
+        with self._tracer.call(params.name, context.meta, headers):
+            return await self._call_tool(context, params)
+
+    async def _call_tool(
+        self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
         try:
             call = partial(self._invoke, params.name, params.arguments or {}, caller_of(context))
             if context.request is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,8 @@ class WorkerPool:
         self._inspection_gate = Gate(Bounds(_INSPECTIONS, settings.queue), settings.compile_timeout_ms / 1000)
         self._stack = AsyncExitStack()
         self._crew: Crew | None = None
+        self._deaths: Mapping[str, int] = {}
+        self._cache_hits = self._cache_misses = 0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -62,6 +64,7 @@ class WorkerPool:
             tasks.start_soon(self._gate.watch)
             stack.push_async_callback(self._shut, crew, tasks.cancel_scope)
             self._crew = crew
+            self._deaths = crew.deaths
             self._stack = stack.pop_all()
         return self
 
@@ -107,6 +110,21 @@ class WorkerPool:
     def waiting(self) -> int:
         """Calls in the queue."""
         return self._gate.waiting
+
+    @property
+    def deaths(self) -> Mapping[str, int]:
+        """Workers that ended, by cause: see `Crew.deaths`."""
+        return self._deaths
+
+    @property
+    def cache_hits(self) -> int:
+        """Calls whose worker held their program already."""
+        return self._cache_hits
+
+    @property
+    def cache_misses(self) -> int:
+        """Calls whose worker had to be given their program first."""
+        return self._cache_misses
 
     async def warm(self) -> None:
         """Start all workers and spares, and wait until one is ready.
@@ -176,6 +194,8 @@ class WorkerPool:
                     raise await crash_of(worker) from error
                 raise
             finally:
+                self._cache_hits += session.begun and not session.supplied
+                self._cache_misses += session.supplied
                 # A worker that had to be killed may have said anything before.
                 ticket.cpu_s = session.cpu_s if session.finished else None
                 (crew.give_back if session.finished else crew.discard)(worker)

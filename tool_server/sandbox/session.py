@@ -50,6 +50,8 @@ class Session:
         self.finished = False
         self.begun = False
         """Whether the worker was given the whole call, so that the guest may have run."""
+        self.supplied = False
+        """Whether the worker had to be given the program first."""
         self.cpu_s: float | None = None
         """CPU that the worker says it spent on the call; None where it was not asked or did not live to say."""
 
@@ -130,6 +132,7 @@ class Session:
     async def _supply(self, loading: Loading) -> int:
         """Send the module that the worker needs; microseconds it took to load."""
         worker, seconds = self._worker, self._services.compile_timeout_s
+        self.supplied = True
         self._allow(seconds)
         started = time.monotonic()
         too_slow = CallFailed("timeout", f"loading the plugin took longer than {seconds:g} s")

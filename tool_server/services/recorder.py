@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -27,10 +27,16 @@ logger = logging.getLogger(__name__)
 
 
 class CallRecorder:
-    """Takes records without waiting and writes them behind the calls' backs."""
+    """Takes records without waiting and writes them behind the calls' backs.
 
-    def __init__(self, log: CallLog) -> None:
+    Args:
+        log: where they are kept.
+        listeners: told of each record at once, in the task of its call.
+    """
+
+    def __init__(self, log: CallLog, listeners: Sequence[Callable[[CallRecord], None]] = ()) -> None:
         self._log = log
+        self._listeners = listeners
         self._waiting: deque[CallRecord] = deque()
         self._writing = 0
         self._work = anyio.Event()
@@ -43,7 +49,7 @@ class CallRecorder:
         Raises:
             Unavailable: `call_log_full`, the database has not taken records for a long time.
         """
-        if len(self._waiting) + self._writing >= BUFFER:
+        if self.backlog >= BUFFER:
             raise Unavailable(
                 "call_log_full",
                 "calls cannot be recorded, so none are made: the database has refused the call log for too long; "
@@ -57,9 +63,16 @@ class CallRecorder:
         bounded queue.
         """
         self._waiting.append(record)
+        for listener in self._listeners:
+            listener(record)
         self._work.set()
         if len(self._waiting) >= BATCH:
             self._hurry.set()
+
+    @property
+    def backlog(self) -> int:
+        """Records that are not written yet."""
+        return len(self._waiting) + self._writing
 
     async def flush(self) -> None:
         """Wait until every record taken so far is written."""
@@ -86,8 +99,7 @@ class CallRecorder:
                     await self.flush()
                 writing.cancel()
                 if deadline.cancelled_caught:
-                    lost = len(self._waiting) + self._writing
-                    logger.error("%d call records were lost: the database did not take them", lost)
+                    logger.error("%d call records were lost: the database did not take them", self.backlog)
 
     async def _write_batches(self) -> None:
         while True:
