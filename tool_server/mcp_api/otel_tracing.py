@@ -6,13 +6,15 @@ Names and attributes follow the MCP SDK's own middleware and the semantic conven
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-import anyio.to_thread
+import anyio
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
@@ -135,9 +137,23 @@ async def open_tracing(endpoint: str) -> AsyncGenerator[OpenTelemetryTracer]:
         yield OpenTelemetryTracer(provider.get_tracer("tool_server", VERSION))
     finally:
         with anyio.move_on_after(SHUTDOWN_SECONDS, shield=True) as deadline:
-            await anyio.to_thread.run_sync(provider.shutdown, abandon_on_cancel=True)
+            await _shut(provider)
         if deadline.cancelled_caught:
             logger.warning("the last spans were not sent: the tracing endpoint did not take them")
+
+
+async def _shut(provider: TracerProvider) -> None:
+    """Send what is left. It blocks, and cannot be interrupted: the process must be able to end all the same, which
+    it cannot beside one of anyio's threads."""
+    loop, sent = asyncio.get_running_loop(), anyio.Event()
+
+    def shut() -> None:
+        provider.shutdown()
+        with suppress(RuntimeError):  # the loop has ended without waiting for this
+            loop.call_soon_threadsafe(sent.set)
+
+    threading.Thread(target=shut, name="tracing-shutdown", daemon=True).start()
+    await sent.wait()
 
 
 def _resource() -> Resource:
