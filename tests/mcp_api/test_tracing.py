@@ -270,7 +270,7 @@ async def test_a_call_that_is_cancelled_ends_its_span(tmp_path: Path) -> None:
         async with traced(tmp_path, endpoint) as registry, registry.client() as client:
             await offer_guest(registry.services, "endless", "spin", limits={"timeout": "60s"})
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(call, client, MODERN, "endless_spin", {})
+                tasks.start_soon(call, client, MODERN, "endless_spin")
                 await until(lambda: registry.services.pool.busy == 1)
                 tasks.cancel_scope.cancel()
             await until(lambda: registry.services.pool.busy == 0)
