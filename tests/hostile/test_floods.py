@@ -25,14 +25,16 @@ from tool_server.model.caller import LOCAL, Scope
 from tool_server.model.json_value import sha256_hex
 from tool_server.model.limits import Limits
 from tool_server.sandbox.accounts import Allowance
+from tool_server.sandbox.host_calls import HostCall, HostFunctions, HostReply
 from tool_server.sandbox.pool import WorkerPool
+from tool_server.sandbox.protocol import USER
 from tool_server.sandbox.settings import PoolSettings
 
 pytestmark = pytest.mark.timeout(300)
 
 FLOOD = 2_000
-ENDLESS = Limits(timeout_ms=250)
-ROUNDS, CALLS = 4, 25
+ENDLESS = Limits(timeout_ms=500)
+ROUNDS, CALLS = 3, 25
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +43,20 @@ def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def pool_of(compile_cache: Path, **settings: Any) -> AsyncGenerator[WorkerPool]:
-    """A warm pool that serves `echo` and `spin`."""
-    modules = {sha256_hex(guest(name)): guest(name) for name in ("echo", "spin")}
+async def pool_of(
+    compile_cache: Path, functions: HostFunctions | None = None, **settings: Any
+) -> AsyncGenerator[WorkerPool]:
+    """A warm pool that serves a few guests, compiled already."""
+    modules = {sha256_hex(guest(name)): guest(name) for name in ("echo", "spin", "work", "host_function")}
 
     async def read(digest: str) -> bytes:
         return modules[digest]
 
     usual: dict[str, Any] = {"workers": 2, "spares": 1, "reserve": 2, "compile_cache": compile_cache}
-    async with WorkerPool(PoolSettings(**{**usual, **settings}), read) as pool:
+    async with WorkerPool(PoolSettings(**{**usual, **settings}), read, functions) as pool:
         await pool.warm()
-        for name in ("echo", "spin"):
-            await pool.inspect(program_of(guest(name)), guest(name))
+        for wasm in modules.values():
+            await pool.inspect(program_of(wasm), wasm)
         yield pool
 
 
@@ -96,21 +100,23 @@ async def test_a_flood_of_endless_guests_costs_another_caller_nothing_but_the_co
     async with pool_of(compile_cache) as pool:
         await honest_calls(pool)
         for _ in range(ROUNDS):
-            calm += await honest_calls(pool)
+            calm += await honest_calls(pool, 200)
             flood = Flood(pool)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(flood.run)
                 await until(lambda: pool.waiting >= 900)
-                flooded += await honest_calls(pool)
+                # Long enough for endless guests to be killed and followed by others meanwhile.
+                while flood.endings["timeout"] < 4:
+                    flooded += await honest_calls(pool, 50)
                 tasks.cancel_scope.cancel()
             assert flood.endings["busy"] >= FLOOD - 1_000 - 2
             await until(lambda: (pool.waiting, pool.busy) == (0, 0))
     ratio = statistics.median(flooded) / statistics.median(calm)
-    worst = max(flooded)
-    print(f"median {ratio:.1f} times undisturbed, worst {worst * 1_000:.0f} ms")  # noqa: T201 - the figure of this test
-    # Without the reserve each would wait for a permit, half of an endless guest's time and more.
+    worst = sorted(flooded)[-10]
+    print(f"median {ratio:.1f} times undisturbed, tenth worst {worst * 1_000:.0f} ms")  # noqa: T201 - what is measured
+    assert ratio < 3
+    # Without the reserve each call would wait for a permit, half of an endless guest's time and more.
     assert worst < ENDLESS.timeout_ms / 1000
-    assert len(flooded) == ROUNDS * CALLS
 
 
 async def test_every_call_of_a_flood_has_an_end_and_the_pool_is_as_good_as_new(compile_cache: Path) -> None:
@@ -141,11 +147,10 @@ async def test_floods_of_many_callers_leave_room_for_one_more(compile_cache: Pat
 
 async def test_one_caller_cannot_have_more_at_once_than_its_bound(compile_cache: Path) -> None:
     async with pool_of(compile_cache, workers=3, caller=Allowance(calls=1, queue=5)) as pool:
-        flood = Flood(pool)
+        flood, most = Flood(pool), 0
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(flood.run, 50)
             await until(lambda: flood.endings["busy"] == 44)
-            most = 0
             while flood.endings["timeout"] < 3:
                 most = max(most, pool.busy)
                 await anyio.sleep(0.01)
@@ -157,11 +162,11 @@ async def test_one_caller_cannot_have_more_at_once_than_its_bound(compile_cache:
 async def test_killed_calls_are_charged_their_time_and_a_spent_budget_says_when_to_come_back(
     compile_cache: Path,
 ) -> None:
-    async with pool_of(compile_cache, caller=Allowance(cpu_s=0.5)) as pool:
+    async with pool_of(compile_cache, caller=Allowance(cpu_s=0.8)) as pool:
         flood = Flood(pool)
         await flood.run(40)
-        # Two at once, a quarter of a second each: the budget is spent after about a second round.
-        assert 2 <= flood.endings["timeout"] <= 8
+        # Two at once, half a second each: the budget is spent after a round, or two.
+        assert 2 <= flood.endings["timeout"] <= 4
         assert flood.endings["busy"] == 40 - flood.endings["timeout"]
         with pytest.raises(Unavailable, match="CPU seconds a minute") as refused:
             await pool.run(call_of(guest("echo"), "echo", b"", caller="flood"))
@@ -169,12 +174,24 @@ async def test_killed_calls_are_charged_their_time_and_a_spent_budget_says_when_
         assert len(await honest_calls(pool, 5)) == 5
 
 
-async def test_the_worker_tells_the_cpu_that_a_call_took_and_waiting_is_not_charged(compile_cache: Path) -> None:
-    async with pool_of(compile_cache, plugin=Allowance(cpu_s=60.0)) as pool:
-        for _ in range(200):
-            await pool.run(call_of(guest("echo"), "echo", b"x"))
-        # Far below a fifth of a minute's budget: the calls are short, and only what they computed is charged.
-        assert len(await honest_calls(pool)) == CALLS
+async def test_what_a_call_computes_is_charged_and_what_it_waits_for_is_not(compile_cache: Path) -> None:
+    async def slow_lookup(question: HostCall) -> HostReply:
+        await anyio.sleep(1)
+        return HostReply(b"found")
+
+    functions = HostFunctions({(USER, "lookup"): slow_lookup})
+    async with pool_of(compile_cache, functions, plugin=Allowance(cpu_s=0.5)) as pool:
+        for _ in range(2):
+            waiting = await pool.run(call_of(guest("host_function"), "host_function", b"x"))
+            assert waiting.timings.run_us > 900_000
+
+        async def compute() -> None:
+            for _ in range(50):
+                await pool.run(call_of(guest("work"), "work", b"200000000"))
+
+        with pytest.raises(Unavailable, match="this plugin has used up"):
+            await compute()
+        await pool.run(call_of(guest("host_function"), "host_function", b"x"))
 
 
 @pytest.fixture
