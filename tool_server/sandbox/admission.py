@@ -57,6 +57,7 @@ class Admission:
         self._turned_at = -math.inf
         self._usual_s = 0.0
         self._closed = False
+        self._counts_cpu = bounds.caller.cpu_s is not None or bounds.plugin.cpu_s is not None
 
     @property
     def waiting(self) -> int:
@@ -83,7 +84,7 @@ class Admission:
             raise shutting_down()
         now = self._clock()
         ticket = Ticket(self._callers.get(caller, now), self._plugins.get(plugin, now))
-        if ticket.caller.allowance.cpu_s is not None or ticket.plugin.allowance.cpu_s is not None:
+        if self._counts_cpu:
             for account, kind in ((ticket.caller, "caller"), (ticket.plugin, "plugin")):
                 if wait_s := account.seconds_until_funded(now):
                     raise _out_of_cpu(account, kind, wait_s)
@@ -116,9 +117,10 @@ class Admission:
         self._usual_s += (held - self._usual_s) / 8
         cpu = held if ticket.cpu_s is None else min(ticket.cpu_s, held)
         self._queue.settle(ticket, held)
-        for account, kind in ((ticket.caller, "caller"), (ticket.plugin, "plugin")):
-            account.running -= 1
-            if account.allowance.cpu_s is not None:
+        ticket.caller.running -= 1
+        ticket.plugin.running -= 1
+        if self._counts_cpu:
+            for account, kind in ((ticket.caller, "caller"), (ticket.plugin, "plugin")):
                 account.spend(cpu, now)
                 self._refuse_unfunded(account, kind, now)
         if self._queue:

@@ -175,9 +175,8 @@ class FairQueue:
         self._place(ticket.caller)
 
     def _place(self, account: Account) -> None:
-        caller = self._callers.get(account.name)
-        if caller is not None:
-            caller.start = self._time.start(account.finish)
+        if account.waiting:
+            self._callers[account.name].start = self._time.start(account.finish)
 
     def _append(self, ticket: Ticket) -> None:
         caller = self._callers.get(ticket.caller.name)
