@@ -138,7 +138,7 @@ class Gatekeeping(RuleBasedStateMachine):
 
 
 def test_the_promises_hold_whatever_comes() -> None:
-    run_state_machine_as_test(Gatekeeping, settings=settings(max_examples=150, stateful_step_count=60, deadline=None))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Gatekeeping, settings=settings(max_examples=150, stateful_step_count=60, deadline=None))
 
 
 @settings(deadline=None)
