@@ -124,14 +124,14 @@ class Session:
             elif frame.type is FrameType.HOST_CALL:
                 await self._answer(call, frame, timeout)
             elif frame.type is FrameType.NEED:
-                load_us += await self._supply(loading)
+                load_us += await self._supply(loading, timeout)
                 self._allow(milliseconds / 1000 + GRACE_S)
             else:
                 raise worker_lost()
 
-    async def _supply(self, loading: Loading) -> int:
+    async def _supply(self, loading: Loading, timeout: CallFailed) -> int:
         """Send the module that the worker needs; microseconds it took to load."""
-        worker, seconds = self._worker, self._services.compile_timeout_s
+        seconds = self._services.compile_timeout_s
         self.supplied = True
         self._allow(seconds)
         started = time.monotonic()
@@ -141,7 +141,7 @@ class Session:
             wasm = await self._services.read_artifact(loading.program.digest)
         if wasm is None:
             raise too_slow
-        await worker.send(encode(FrameType.LOAD, loading.header(), wasm))
+        await self._send(encode(FrameType.LOAD, loading.header(), wasm), timeout)
         frame = await self._receive(too_slow)
         try:
             self._expect_loaded(frame, loading)
@@ -159,10 +159,18 @@ class Session:
                 header, data = reply.header(), reply.data
             except ToolServerError as error:
                 header = {"error": error.message[:8_192]}
-            await self._worker.send(encode(FrameType.HOST_RESULT, header, data))
+            await self._send(encode(FrameType.HOST_RESULT, header, data), timeout)
             return
         self._worker.expire(float("inf"))
         raise timeout
+
+    async def _send(self, data: bytes, too_late: CallFailed) -> None:
+        try:
+            await self._worker.send(data)
+        except CallFailed:
+            if self._worker.overdue:
+                raise too_late from None
+            raise
 
     async def _receive(self, too_late: ToolServerError) -> Frame:
         try:
