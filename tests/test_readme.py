@@ -50,6 +50,7 @@ PRINTED = {
     "extism-registry versions shouter": "1.0.0",
     "extism-registry update shouter": "shouter stays at 1.0.0",
     "extism-registry list": "shouter_shout",
+    "TOOL_SERVER_METRICS=1": "TOOL_SERVER_TRACING__ENDPOINT",
 }
 """What each command prints, by how it begins. A command in README.md that is not here is not covered."""
 

@@ -18,6 +18,7 @@ from tool_server.config import Config
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
+from tool_server.model.call import CallRecord
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.secret import Secret
@@ -40,10 +41,13 @@ from tool_server.services.tokens import TokenService
 from tool_server.version import VERSION
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
     from tool_server.egress.service import Egress
     from tool_server.mcp_api.server import McpServer
+    from tool_server.mcp_api.tracing import CallTracer
+    from tool_server.metrics.exposition import ServerMetrics
 
 PUBLISHER_OF_BUNDLED = Caller("tool-server", frozenset({Scope.ADMIN}))
 """Owns the plugins that ship with the product."""
@@ -58,6 +62,16 @@ class SystemClock:
     def now(self) -> datetime:
         """The current time in UTC."""
         return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who looks on, as far as the configuration wants anybody to."""
+
+    metrics: ServerMetrics | None
+    tracer: CallTracer
+    listeners: tuple[Callable[[CallRecord], None], ...]
+    """Are told of every call's record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ class Services:
     recorder: CallRecorder
     pool: WorkerPool
     validation: ValidatorPool
+    observers: Observers
 
 
 def prepare_data_dir(config: Config) -> None:
@@ -123,12 +138,12 @@ async def build(
     roots = shared_folders(config)
     clock = SystemClock()
     limits = config.limits
-    async with open_database(config.effective_database_url) as database:
+    async with open_observers(config) as observers, open_database(config.effective_database_url) as database:
         plugins = SqlPluginStore(database)
         artifacts = open_artifacts(config.effective_artifacts_url)
         call_log = SqlCallLog(database)
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
-        recorder = CallRecorder(call_log, FileCallJournal(config.data_dir / "journal"))
+        recorder = CallRecorder(call_log, FileCallJournal(config.data_dir / "journal"), observers.listeners)
         sealer = Sealer(config.secrets_key.get_secret_value(), config.data_dir)
         secrets = SecretService(SqlSecretStore(database, sealer), clock)
         async with (
@@ -137,6 +152,8 @@ async def build(
             open_validation(config) as validation,
             recorder.running(),
         ):
+            if observers.metrics is not None:
+                observers.metrics.watch(pool, recorder)
             if load_catalog:
                 await catalog.refresh()
             yield Services(
@@ -161,7 +178,39 @@ async def build(
                 recorder=recorder,
                 pool=pool,
                 validation=validation,
+                observers=observers,
             )
+
+
+@asynccontextmanager
+async def open_observers(config: Config) -> AsyncGenerator[Observers]:
+    """Metrics and traces where they are configured; nothing of either is imported where they are not.
+
+    Raises:
+        InvalidInput: `invalid_config`, tracing is configured and not installed.
+    """
+    from tool_server.mcp_api.tracing import NO_TRACER
+
+    metrics: ServerMetrics | None = None
+    listeners: list[Callable[[CallRecord], None]] = []
+    if config.metrics:
+        from tool_server.metrics.exposition import ServerMetrics
+
+        metrics = ServerMetrics()
+        listeners.append(metrics.calls.observe)
+    if not config.tracing.endpoint:
+        yield Observers(metrics, NO_TRACER, tuple(listeners))
+        return
+    try:
+        from tool_server.mcp_api.otel_tracing import open_tracing
+    except ImportError as error:
+        raise InvalidInput(
+            "invalid_config",
+            "tracing.endpoint is set and OpenTelemetry is not installed: install the extra with "
+            "'pip install \"tool-server[otel]\"', or unset it",
+        ) from error
+    async with open_tracing(config.tracing.endpoint) as tracer:
+        yield Observers(metrics, tracer, (*listeners, tracer.observe))
 
 
 def publish_limits(config: Config) -> PublishLimits:
@@ -302,11 +351,12 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         open_to_all: whether every peer, not just those on loopback, may call without a token.
     """
     from tool_server.http_api.app import RegistryServices, compose
+    from tool_server.http_api.routes_metrics import metrics_route
     from tool_server.mcp_api.server import HttpSettings, McpServer
     from tool_server.web.home import home_page
 
     config = services.config
-    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
+    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
     services.catalog.subscribe(mcp.tools_changed)
 
     async def ready() -> None:
@@ -318,6 +368,9 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         async with watching(services), mcp.watching_clients():
             yield
 
+    pages: list[BaseRoute] = [home_page(lambda: services.catalog.current, services.catalog.describe, VERSION)]
+    if services.observers.metrics is not None:
+        pages.append(metrics_route(services.observers.metrics.text))
     names = ("127.0.0.1", "localhost", "[::1]", config.host)
     hosts = tuple(f"{name}{suffix}" for name in dict.fromkeys(names) for suffix in ("", ":*")) + config.allowed_hosts
     origins = tuple(f"http://{host}" for host in hosts) + config.allowed_origins
@@ -343,7 +396,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         anonymous_loopback=config.auth.anonymous_loopback,
         anonymous_everywhere=open_to_all,
         lifespan=living,
-        pages=[home_page(lambda: services.catalog.current, services.catalog.describe, VERSION)],
+        pages=pages,
     )
     return HttpApplication(app, mcp)
 
@@ -359,7 +412,7 @@ async def serve_stdio(config: Config, *, bundled: bool) -> None:
     async with build(config) as services:
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
-        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
+        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
         services.catalog.subscribe(mcp.tools_changed)
         async with watching(services):
             await mcp.serve_stdio()

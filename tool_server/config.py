@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ def _in_a_setting(parse: Callable[[Any], int]) -> Callable[[object], int]:
 
 Size = Annotated[int, BeforeValidator(_in_a_setting(parse_size))]
 Milliseconds = Annotated[int, BeforeValidator(_in_a_setting(parse_duration_ms))]
+CpuTime = Annotated[Milliseconds, Field(ge=100, le=10**9)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class LimitSettings(BaseModel):
@@ -67,6 +70,21 @@ class LimitSettings(BaseModel):
     queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Calls that may wait for a worker before further ones are refused as busy."""
     queue_timeout: Milliseconds = 60_000
+    reserve: Annotated[int, Field(ge=0, le=16)] = 2
+    """Calls beyond `workers`, for callers (and but for one, plugins) of whom nothing runs while long calls of others
+    hold every worker."""
+    caller_calls: Count | None = None
+    """Calls of one caller at once. None: as many as there are workers; callers share by what they have used."""
+    caller_queue: Count | None = None
+    """Calls of one caller that may wait. None: the whole queue; when it is full, the longest line gives way."""
+    caller_cpu: CpuTime | None = None
+    """CPU time of one caller within a minute, milliseconds or with a unit; None: no bound."""
+    plugin_calls: Count | None = None
+    """Calls of one plugin at once."""
+    plugin_queue: Count | None = None
+    """Calls of one plugin that may wait."""
+    plugin_cpu: CpuTime | None = None
+    """CPU time of one plugin within a minute, milliseconds or with a unit; None: no bound."""
 
     def ceiling(self) -> Limits:
         """The most that any call gets."""
@@ -127,6 +145,22 @@ class FilesystemSettings(BaseModel):
     roots: Annotated[Mapping[str, str], BeforeValidator(_pairs), AfterValidator(_roots)] = {}
     """Folders that plugins may be granted: the path that guests see, and `HOST_FOLDER:read` or `HOST_FOLDER:write`,
     the most that anyone may do there. In the environment: `/data=/srv/shared/data:read,/out=/srv/out:write`."""
+
+
+def _http_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s]*)?", value):
+        raise ValueError(f"{value[:80]!r} is no HTTP URL: write one such as 'http://127.0.0.1:4318/v1/traces'")
+    return value
+
+
+class TracingSettings(BaseModel):
+    """`tracing.*`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: Annotated[str, AfterValidator(_http_url)] = ""
+    """Where OpenTelemetry spans of calls go, an OTLP/HTTP URL; empty: nowhere. Needs the extra `tool-server[otel]`;
+    with it the standard variables `OTEL_*` are respected too."""
 
 
 def _split(value: object) -> object:
@@ -219,6 +253,8 @@ class Config(BaseModel):
     """Further Host header values that are accepted, such as `tools.example.com`."""
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     log_level: Annotated[str, AfterValidator(_log_level)] = "info"
+    metrics: bool = False
+    """Whether `/metrics` gives figures for Prometheus."""
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
     sandbox: SandboxSettings = SandboxSettings()
@@ -226,6 +262,7 @@ class Config(BaseModel):
     egress: EgressSettings = EgressSettings()
     secrets_key: SecretStr = SecretStr("")
     """Key that secrets are encrypted with, 64 hexadecimal digits; empty: a file in `data_dir`, made when needed."""
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def effective_database_url(self) -> str:

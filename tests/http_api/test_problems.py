@@ -73,6 +73,25 @@ async def test_each_error_has_its_status_and_says_everything(error: ToolServerEr
     assert ("www-authenticate" in response.headers) == (status == 401)
 
 
+@pytest.mark.parametrize(
+    ("code", "data", "seconds"),
+    [
+        ("busy", {}, 1),
+        ("busy", {"retry_after_ms": 1_000}, 1),
+        ("busy", {"retry_after_ms": 12_001}, 13),
+        ("busy", {"retry_after_ms": 0}, 1),
+        ("busy", {"retry_after_ms": "soon"}, 1),
+        ("shutting_down", {"retry_after_ms": 1_000}, 1),
+        ("database_locked", {}, 5),
+    ],
+)
+async def test_retry_after_is_what_the_error_says_in_whole_seconds(
+    code: str, data: dict[str, object], seconds: int
+) -> None:
+    response = await answer(Unavailable(code, "m", data))
+    assert response.headers["retry-after"] == str(seconds)
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, "unknown_path"), (405, "method_not_allowed"), (400, "bad_request")])
 async def test_the_framework_errors_are_problems_too(status: int, code: str) -> None:
     response = await answer(HTTPException(status, "secret detail", headers={"Allow": "GET"}))

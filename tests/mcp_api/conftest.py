@@ -14,7 +14,7 @@ from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
 
 @pytest.fixture(scope="package")
 async def registry(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Registry]:
-    settings = {"limits": {"input": "256KiB"}}
+    settings = {"limits": {"input": "256KiB", "reserve": 0}}
     async with running_registry(tmp_path_factory.mktemp("mcp") / "data", **settings) as running:
         trial = compile_c(f"{TRIAL_SOURCE}\nEXPORT(trap) {{ __builtin_trap(); }}")
         await offer(running.services, "trial", wasm=trial, tools=TRIAL_TOOLS)

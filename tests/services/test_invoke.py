@@ -18,7 +18,7 @@ from tool_server.config import Config
 from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.model.call import CallRecord, Outcome
 from tool_server.model.caller import LOCAL, Caller
-from tool_server.model.json_value import JsonObject, sha256_hex
+from tool_server.model.json_value import JsonObject, JsonValue, sha256_hex
 from tool_server.model.permission import Permissions
 
 
@@ -215,7 +215,7 @@ async def test_the_hash_of_a_result_is_that_of_the_guests_bytes(services: Servic
 @pytest.fixture
 async def narrow(tmp_path: Path) -> AsyncGenerator[Services]:
     """One worker, and room for one waiting call."""
-    settings = {"data_dir": tmp_path / "data", "workers": 1, "spare_workers": 0, "limits": {"queue": 1}}
+    settings = {"data_dir": tmp_path / "data", "workers": 1, "spare_workers": 0, "limits": {"queue": 1, "reserve": 0}}
     async with build(Config.model_validate(settings), environment={}) as services:
         yield services
 
@@ -295,7 +295,8 @@ async def test_integers_of_hundreds_of_digits_are_refused_before_anybody_reads_t
     services: Services, name: str
 ) -> None:
     await offer(services, name)
-    for value in (2**2_048, [-(2**2_048)], {"deep": {"er": 10**4_000}}):
+    huge: list[JsonValue] = [2**2_048, [-(2**2_048)], {"deep": {"er": 10**4_000}}]
+    for value in huge:
         with pytest.raises(InvalidInput, match="hundreds of digits") as refused:
             await services.invoke.call(f"{name}_add", {"a": value, "b": 1}, CALLER)
         assert refused.value.code == "invalid_arguments"

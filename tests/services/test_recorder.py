@@ -85,6 +85,19 @@ async def test_records_gather_into_batches_and_keep_their_order() -> None:
         assert log.ids == [str(number) for number in range(2 * BATCH + 7)]
 
 
+async def test_listeners_hear_of_each_record_at_once_and_the_backlog_says_how_many_wait() -> None:
+    heard: list[CallRecord] = []
+    recorder = CallRecorder(Log(), listeners=[heard.append, heard.append])
+    recorder.record(record(1))
+    recorder.record(record(2))
+    assert [item.id for item in heard] == ["1", "1", "2", "2"]
+    assert recorder.backlog == 2
+    async with recorder.running():
+        with anyio.fail_after(20):
+            await recorder.flush()
+        assert recorder.backlog == 0
+
+
 async def test_a_lone_record_is_written_without_being_asked_for() -> None:
     log = Log()
     recorder = CallRecorder(log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import uuid4
@@ -56,6 +57,7 @@ STATUS_OF_CODE: Mapping[tuple[str, str], int] = {
 """Codes for which HTTP has a more telling status than their class's."""
 
 RETRY_AFTER_SECONDS: Mapping[int, int] = {429: 1, 503: 5}
+"""Where the error itself does not say when to come back, as `retry_after_ms`."""
 
 
 def problem_response(error: Exception, headers: Mapping[str, str] | None = None) -> Response:
@@ -76,8 +78,14 @@ def _problem(error: ToolServerError, headers: Mapping[str, str], status: int | N
     if status == 401:
         own["WWW-Authenticate"] = CHALLENGE
     if status in RETRY_AFTER_SECONDS:
-        own["Retry-After"] = str(RETRY_AFTER_SECONDS[status])
+        own["Retry-After"] = str(_retry_after(error, RETRY_AFTER_SECONDS[status]))
     return _body(kind.word, kind.title, status, error.code, error.message, error.data, {**own, **headers})
+
+
+def _retry_after(error: ToolServerError, usual: int) -> int:
+    """Whole seconds (RFC 9110, section 10.2.3), never too few."""
+    milliseconds = error.data.get("retry_after_ms")
+    return max(1, math.ceil(milliseconds / 1000)) if isinstance(milliseconds, int) else usual
 
 
 def _of_framework(error: HTTPException) -> ToolServerError:

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tool_server.mcp_api.hang_up import HangUpWatch
 from tool_server.mcp_api.stdin import can_be_watched, read_lines
 from tool_server.mcp_api.tools import Invoke, ToolHandlers
+from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.model.catalog import Catalog
 
 INSTRUCTIONS = (
@@ -52,9 +53,11 @@ class HttpSettings:
 class McpServer:
     """One MCP server for all clients of this process."""
 
-    def __init__(self, catalog: Callable[[], Catalog], invoke: Invoke, version: str) -> None:
+    def __init__(
+        self, catalog: Callable[[], Catalog], invoke: Invoke, version: str, tracer: CallTracer = NO_TRACER
+    ) -> None:
         self._hang_up = HangUpWatch()
-        handlers = ToolHandlers(catalog, invoke, self._hang_up)
+        handlers = ToolHandlers(catalog, invoke, self._hang_up, tracer=tracer)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
         self._handshake_session: ServerSession | None = None

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.hang_up import HangUpWatch
+from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
@@ -34,7 +35,12 @@ class ToolHandlers:
     """The two handlers. What a page shows is parsed once for each snapshot of the catalogue, while it is asked for."""
 
     def __init__(
-        self, catalog: Callable[[], Catalog], invoke: Invoke, hang_up: HangUpWatch, page_size: int = PAGE_SIZE
+        self,
+        catalog: Callable[[], Catalog],
+        invoke: Invoke,
+        hang_up: HangUpWatch,
+        page_size: int = PAGE_SIZE,
+        tracer: CallTracer = NO_TRACER,
     ) -> None:
         self._catalog = catalog
         self._invoke = invoke
@@ -42,6 +48,7 @@ class ToolHandlers:
         self._page_size = page_size
         self._pages_of: Catalog | None = None
         self._pages: OrderedDict[str, JsonObject] = OrderedDict()
+        self._tracer = tracer
 
     async def list_tools(
         self, context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
@@ -68,6 +75,13 @@ class ToolHandlers:
         self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Run one tool; every failure but an unknown tool is a result with `isError`."""
+        headers = None if context.request is None else context.request.headers
+        with self._tracer.call(params.name, context.meta, headers):
+            return await self._call_tool(context, params)
+
+    async def _call_tool(
+        self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
         try:
             call = partial(self._invoke, params.name, params.arguments or {}, caller_of(context))
             if context.request is None:

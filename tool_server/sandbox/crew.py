@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import anyio
@@ -42,6 +43,9 @@ class Crew:
         self._failures = 0
         self._retry_at = 0.0
         self._last_words = ""
+        self.deaths: Counter[str] = Counter()
+        """Workers that ended, by cause: `deadline`, `start_failed`, `out_of_memory`, `crashed`, and `discarded` for
+        those that were ended on purpose, after a cancelled call or an inspection."""
 
     @property
     def pids(self) -> frozenset[int]:
@@ -116,6 +120,7 @@ class Crew:
 
     def discard(self, worker: WorkerProcess) -> None:
         """Kill a worker, whatever it does."""
+        self.deaths[_cause(worker)] += 1
         self._busy.discard(worker)
         worker.kill()
         self._dead.append(worker)
@@ -159,9 +164,15 @@ class Crew:
 
         One clock for all calls: a timer for each would cost a tenth of a short call.
         """
+        late = False
         while True:
+            due = time.monotonic() + _TICK_S
             await anyio.sleep(_TICK_S)
             now = time.monotonic()
+            # Where this process was held up itself, as by a flood, answers that came in time are read first.
+            late = not late and now - due > _TICK_S
+            if late:
+                continue
             for worker in tuple(self._busy):
                 worker.read_stderr()
                 if worker.expire(now):
@@ -201,3 +212,13 @@ class Crew:
         if self._size() < self._wanted():
             self._changed.set()
         return worker
+
+
+def _cause(worker: WorkerProcess) -> str:
+    if worker.overdue:
+        return "deadline"
+    if worker.alive():
+        return "discarded"
+    if not worker.ready:
+        return "start_failed"
+    return "out_of_memory" if worker.ran_out_of_memory else "crashed"

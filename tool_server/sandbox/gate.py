@@ -2,92 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
 
 import anyio
 
-from tool_server.errors import Unavailable
-from tool_server.sandbox.fair_queue import FairQueue
+from tool_server.sandbox.admission import STALLED_S, Admission, Bounds, shutting_down
+from tool_server.sandbox.fair_queue import Ticket
 
-
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    event: anyio.Event = field(default_factory=anyio.Event)
-    granted: bool = False
+__all__ = ["Bounds", "Gate", "Ticket", "shutting_down"]
 
 
 class Gate:
-    """Permits for calls.
+    """Where calls wait for their permits.
 
     Args:
-        permits: calls at once.
-        queue: most calls that wait.
+        bounds: how much it lets through.
         timeout_s: longest wait.
     """
 
-    def __init__(self, permits: int, queue: int, timeout_s: float) -> None:
-        self._free = permits
-        self._waiters: FairQueue[_Waiter] = FairQueue(queue)
+    def __init__(self, bounds: Bounds, timeout_s: float) -> None:
+        self._admission = Admission(bounds, time.monotonic, _tell)
         self._timeout_s = timeout_s
-        self._closed = False
+        self._somebody_waits = anyio.Event()
 
     @property
     def waiting(self) -> int:
         """Calls in the queue."""
-        return len(self._waiters)
+        return self._admission.waiting
 
-    async def acquire(self, caller: str) -> None:
-        """Wait for a permit, in turn with the other callers.
+    async def acquire(self, caller: str, plugin: str) -> Ticket:
+        """Wait for a permit, in turn with other callers and plugins; give the ticket to `release` afterwards.
 
         Raises:
             Unavailable: `busy`, with `retry_after_ms`; `shutting_down`.
         """
-        if self._closed:
-            raise shutting_down()
-        if self._free and not self._waiters:
-            self._free -= 1
-            return
-        waiter = _Waiter()
-        if not self._waiters.push(caller, waiter):
-            raise _busy(f"{len(self._waiters)} calls are waiting already")
-        try:
-            with anyio.move_on_after(self._timeout_s):
-                await waiter.event.wait()
-        except BaseException:  # cancelled while waiting
-            self._leave(caller, waiter)
-            raise
-        if self._closed:
-            raise shutting_down()
-        if not waiter.granted:
-            self._leave(caller, waiter)
-            raise _busy(f"no worker became free within {self._timeout_s:g} s")
+        ticket = self._admission.enter(caller, plugin)
+        if ticket.admitted_at is None:
+            await self._wait(ticket)
+        return ticket
 
-    def release(self) -> None:
-        """Give a permit back, or on to the next in the queue."""
-        waiter = self._waiters.pop()
-        if waiter is None:
-            self._free += 1
-            return
-        waiter.granted = True
-        waiter.event.set()
+    def release(self, ticket: Ticket) -> None:
+        """Give a permit back, for the next in the queue."""
+        self._admission.leave(ticket)
 
     def close(self) -> None:
         """Turn away everyone who waits or comes later."""
-        self._closed = True
-        while (waiter := self._waiters.pop()) is not None:
-            waiter.event.set()
+        self._admission.close()
 
-    def _leave(self, caller: str, waiter: _Waiter) -> None:
-        if waiter.granted:
-            self.release()
-        else:
-            self._waiters.remove(caller, waiter)
+    async def watch(self) -> None:
+        """Look for permits that are stalled while somebody waits, for ever."""
+        while True:
+            await self._somebody_waits.wait()
+            await anyio.sleep(STALLED_S)
+            self._admission.overtake()
+            if not self._admission.waiting:
+                self._somebody_waits = anyio.Event()
+
+    async def _wait(self, ticket: Ticket) -> None:
+        ticket.changed = anyio.Event()
+        self._somebody_waits.set()
+        try:
+            with anyio.move_on_after(self._timeout_s):
+                await ticket.changed.wait()
+        except BaseException:  # cancelled while waiting
+            self._admission.leave(ticket)
+            raise
+        if ticket.refusal is not None:
+            raise ticket.refusal
+        if ticket.admitted_at is None:
+            self._admission.leave(ticket)
+            raise self._admission.busy(f"no worker became free within {self._timeout_s:g} s")
 
 
-def shutting_down() -> Unavailable:
-    """The error of calls that come too late."""
-    return Unavailable("shutting_down", "the server is shutting down: try again in a moment", {"retry_after_ms": 1_000})
-
-
-def _busy(why: str) -> Unavailable:
-    return Unavailable("busy", f"the server is busy: {why}. Try again in a second.", {"retry_after_ms": 1_000})
+def _tell(ticket: Ticket) -> None:
+    if ticket.changed is not None:
+        ticket.changed.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from tool_server.model.release import Program
 from tool_server.sandbox.compile_cache import CompileCache
 from tool_server.sandbox.compiler import Compiler
 from tool_server.sandbox.crew import Crew
-from tool_server.sandbox.gate import Gate, shutting_down
+from tool_server.sandbox.gate import Bounds, Gate, Ticket, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
 from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
@@ -58,10 +58,12 @@ class WorkerPool:
         )
         self._cache = CompileCache(settings.compile_cache, settings.cache_bytes)
         self._loadings = LoadingTable(self._cache)
-        self._gate = Gate(settings.workers, settings.queue, settings.queue_timeout_ms / 1000)
-        self._inspection_gate = Gate(_INSPECTIONS, settings.queue, settings.compile_timeout_ms / 1000)
+        self._gate = Gate(settings.bounds, settings.queue_timeout_ms / 1000)
+        self._inspection_gate = Gate(Bounds(_INSPECTIONS, settings.queue), settings.compile_timeout_ms / 1000)
         self._stack = AsyncExitStack()
         self._crew: Crew | None = None
+        self._deaths: Mapping[str, int] = {}
+        self._cache_hits = self._cache_misses = 0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -72,8 +74,10 @@ class WorkerPool:
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(crew.tend)
             tasks.start_soon(crew.watch)
+            tasks.start_soon(self._gate.watch)
             stack.push_async_callback(self._shut, crew, tasks.cancel_scope)
             self._crew = crew
+            self._deaths = crew.deaths
             self._stack = stack.pop_all()
         if self._protections.required:
             try:
@@ -138,6 +142,21 @@ class WorkerPool:
         """Calls in the queue."""
         return self._gate.waiting
 
+    @property
+    def deaths(self) -> Mapping[str, int]:
+        """Workers that ended, by cause: see `Crew.deaths`."""
+        return self._deaths
+
+    @property
+    def cache_hits(self) -> int:
+        """Calls whose worker held their program already."""
+        return self._cache_hits
+
+    @property
+    def cache_misses(self) -> int:
+        """Calls whose worker had to be given their program first."""
+        return self._cache_misses
+
     async def warm(self) -> None:
         """Start all workers and spares, and wait until one is ready.
 
@@ -164,12 +183,12 @@ class WorkerPool:
                 {"bytes": len(call.input), "limit": call.limits.input_bytes},
             )
         started = time.monotonic()
-        await self._gate.acquire(call.caller)
+        ticket = await self._gate.acquire(call.caller, call.plugin)
         try:
             queued = int((time.monotonic() - started) * 1e6)
-            return await self._run_admitted(call, queued)
+            return await self._run_admitted(call, queued, ticket)
         finally:
-            self._gate.release()
+            self._gate.release(ticket)
 
     async def inspect(
         self, program: Program, wasm: bytes, probes: Sequence[Probe] = (), limits: Limits | None = None
@@ -183,23 +202,24 @@ class WorkerPool:
             Unavailable: `busy`, `worker_start_failed`, `shutting_down`.
         """
         loading = self._loadings.get(program, limits or Limits())
-        await self._inspection_gate.acquire("inspection")
+        ticket = await self._inspection_gate.acquire("inspection", program.digest)
         try:
             return await Inspector(self._open_crew(), self._compiler, self._services, loading, wasm).inspect(probes)
         finally:
-            self._inspection_gate.release()
+            self._inspection_gate.release(ticket)
 
     async def _ensure_compiled(self, loading: Loading, wasm: bytes) -> None:
         if loading.cached.is_ready():
             return
-        await self._inspection_gate.acquire(loading.program.digest)
+        digest = loading.program.digest
+        ticket = await self._inspection_gate.acquire(digest, digest)
         try:
             if not loading.cached.is_ready():
                 await self._compiler.compile(self._open_crew(), loading, wasm)
         finally:
-            self._inspection_gate.release()
+            self._inspection_gate.release(ticket)
 
-    async def _run_admitted(self, call: Call, queue_us: int) -> GuestOutput:
+    async def _run_admitted(self, call: Call, queue_us: int, ticket: Ticket) -> GuestOutput:
         profile = frozenset((folder.host, folder.write) for folder in call.folders)
         while True:  # ends: every round uses up a worker that died idle, and a new one is alive
             crew = self._open_crew()
@@ -217,6 +237,10 @@ class WorkerPool:
                     raise await crash_of(worker) from error
                 raise
             finally:
+                self._cache_hits += session.begun and not session.supplied
+                self._cache_misses += session.supplied
+                # A worker that had to be killed may have said anything before.
+                ticket.cpu_s = session.cpu_s if session.finished else None
                 (crew.give_back if session.finished else crew.discard)(worker)
 
     async def _ready_worker(self, crew: Crew, key: int, profile: Profile) -> WorkerProcess:

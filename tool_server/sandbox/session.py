@@ -55,6 +55,10 @@ class Session:
         self.finished = False
         self.begun = False
         """Whether the worker has answered, so that the guest may have run."""
+        self.supplied = False
+        """Whether the worker had to be given the program first."""
+        self.cpu_s: float | None = None
+        """CPU that the worker says it spent on the call; None where it was not asked or did not live to say."""
 
     async def start(self) -> None:
         """Wait until a new worker is ready.
@@ -136,6 +140,8 @@ class Session:
             if not self.begun:
                 self.begun = True
                 worker.last = loading
+            if "cpu_us" in frame.header:
+                self.cpu_s = _count(frame.header, "cpu_us") / 1e6
             if frame.type is FrameType.RESULT:
                 return self._output(call, frame, Timings(queue_us, load_us))
             if frame.type is FrameType.ERROR:
@@ -147,14 +153,15 @@ class Session:
             elif frame.type is FrameType.HOST_CALL:
                 await self._answer(call, frame)
             elif frame.type is FrameType.NEED:
-                load_us += await self._supply(loading)
+                load_us += await self._supply(loading, milliseconds)
                 self._allow(milliseconds / 1000 + GRACE_S)
             else:
                 raise worker_lost()
 
-    async def _supply(self, loading: Loading) -> int:
+    async def _supply(self, loading: Loading, milliseconds: int) -> int:
         """Send the module that the worker needs; microseconds it took to load."""
-        worker, seconds = self._worker, self._services.compile_timeout_s
+        seconds = self._services.compile_timeout_s
+        self.supplied = True
         self._allow(seconds)
         started = time.monotonic()
         too_slow = CallFailed("timeout", f"loading the plugin took longer than {seconds:g} s")
@@ -163,11 +170,11 @@ class Session:
             wasm = await self._services.read_artifact(loading.program.digest)
         if wasm is None:
             raise too_slow
-        worker.deadline = float("inf")  # it waits for the one that compiles, which has a deadline of its own
+        self._worker.deadline = float("inf")  # it waits for the one that compiles, which has a deadline of its own
         try:
             await self._services.ensure_compiled(loading, wasm)
             self._allow(seconds)
-            await worker.send(FrameType.LOAD, loading.header(), wasm)
+            await self._send(FrameType.LOAD, loading.header(), wasm, milliseconds)
             self._expect_loaded(await self._receive(too_slow), loading)
         except InvalidInput as error:  # no mistake of this call's: the module was accepted when it was published
             raise CallFailed("trap", f"the plugin cannot be loaded any more: {error.message}") from error
@@ -192,10 +199,18 @@ class Session:
                 header, data = reply.header(), reply.data
             except ToolServerError as error:
                 header = {"error": error.message[:8_192]}
-            await self._worker.send(FrameType.HOST_RESULT, header, data)
+            await self._send(FrameType.HOST_RESULT, header, data, call.limits.timeout_ms)
             return
         self._worker.expire(float("inf"))
         raise _timeout(call.limits.timeout_ms)
+
+    async def _send(self, frame_type: FrameType, header: dict[str, Any], body: bytes, milliseconds: int) -> None:
+        try:
+            await self._worker.send(frame_type, header, body)
+        except CallFailed:
+            if self._worker.overdue:
+                raise _timeout(milliseconds) from None
+            raise
 
     async def _receive(self, too_late: ToolServerError) -> Frame:
         try:

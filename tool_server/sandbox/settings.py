@@ -12,6 +12,8 @@ from typing import Self
 from tool_server.config import Config
 from tool_server.errors import Unavailable
 from tool_server.model.protection import Protection
+from tool_server.sandbox.accounts import NO_BOUNDS, Allowance
+from tool_server.sandbox.admission import Bounds
 
 _ENGINE_MEMORY = 640 * 2**20
 """Bytes that interpreter, engine, instances made ready, input and output may take beside the guest."""
@@ -37,6 +39,10 @@ class PoolSettings:
     compile_timeout_ms: int = 120_000
     compile_memory: int = 2 * 2**30
     """Private memory a worker may have while it compiles, bytes."""
+    reserve: int = 0
+    """Calls beyond `workers`, see `Bounds`."""
+    caller: Allowance = NO_BOUNDS
+    plugin: Allowance = NO_BOUNDS
     call_memory: int = 256 * 2**20
     """The most linear memory that any call may ask for, bytes."""
     loaded: int = 32
@@ -60,11 +66,23 @@ class PoolSettings:
             queue_timeout_ms=limits.queue_timeout,
             compile_timeout_ms=limits.compile_timeout,
             compile_memory=limits.compile_memory,
+            reserve=limits.reserve,
+            caller=_allowance(limits.caller_calls, limits.caller_queue, limits.caller_cpu),
+            plugin=_allowance(limits.plugin_calls, limits.plugin_queue, limits.plugin_cpu),
             call_memory=limits.memory,
             cache_bytes=sandbox.cache,
             protections=sandbox.protections,
             require=sandbox.require,
         )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Of the gate that calls pass."""
+        return Bounds(self.workers, self.queue, self.reserve, self.caller, self.plugin)
+
+
+def _allowance(calls: int | None, queue: int | None, cpu_ms: int | None) -> Allowance:
+    return Allowance(calls, queue, None if cpu_ms is None else cpu_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)

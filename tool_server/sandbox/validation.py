@@ -30,7 +30,7 @@ from tool_server.model.json_value import JsonObject
 from tool_server.model.protection import Protection
 from tool_server.model.tool import Finding, ToolDefinition
 from tool_server.sandbox.crew import Crew
-from tool_server.sandbox.gate import Gate, shutting_down
+from tool_server.sandbox.gate import Bounds, Gate, shutting_down
 from tool_server.sandbox.process import NotSentError, WorkerProcess
 from tool_server.sandbox.settings import Profile, WorkerSetup
 from tool_server.sandbox.validation_task import Exchange, Task, fields_of
@@ -96,8 +96,8 @@ class ValidatorPool:
     def __init__(self, settings: ValidationSettings) -> None:
         self._settings = settings
         timeout_s = settings.queue_timeout_ms / 1000
-        self._checks = Gate(settings.processes, settings.queue, timeout_s)
-        self._lints = Gate(_LINTS, settings.queue, settings.lint_timeout_ms / 1000)
+        self._checks = Gate(Bounds(settings.processes, settings.queue), timeout_s)
+        self._lints = Gate(Bounds(_LINTS, settings.queue), settings.lint_timeout_ms / 1000)
         self._tools: WeakKeyDictionary[CatalogEntry, _Tool] = WeakKeyDictionary()
         self._next_key = 0
         self._profile = _imported_from()
@@ -192,11 +192,11 @@ class ValidatorPool:
             )
         body = await anyio.to_thread.run_sync(lambda: marshal.dumps((plugin, [fields_of(tool) for tool in tools])))
         task = Task("lint", body, self._settings.lint_timeout_ms / 1000, _lint_limit)
-        await self._lints.acquire("lint")
+        ticket = await self._lints.acquire("lint", plugin)
         try:
             answer = await self._attempt(task, disposable=True)
         finally:
-            self._lints.release()
+            self._lints.release(ticket)
         return tuple(Finding.model_validate(finding) for finding in json.loads(answer))
 
     def _tool(self, entry: CatalogEntry) -> _Tool:
@@ -207,11 +207,11 @@ class ValidatorPool:
         return tool
 
     async def _check(self, task: Task, caller: str) -> bytes:
-        await self._checks.acquire(caller)
+        ticket = await self._checks.acquire(caller, "")
         try:
             return await self._attempt(task)
         finally:
-            self._checks.release()
+            self._checks.release(ticket)
 
     async def _attempt(self, task: Task, *, disposable: bool = False) -> bytes:
         """Run a task, and again where somebody else ended the process: a task changes nothing, however often it ran."""

@@ -50,6 +50,7 @@ class Worker:
         self._folders = FolderTable()
         self._guests: OrderedDict[int, CompiledGuest] = OrderedDict()
         self._memory = 0
+        self._cpu_before = 0
 
     def serve(self, report: ProtectionReport) -> None:
         """Say which protections are in force, then answer LOAD and CALL for ever."""
@@ -118,6 +119,7 @@ class Worker:
     def _call(self, frame: Frame) -> None:
         header, data = frame.header, frame.body
         key = header["key"]
+        self._cpu_before = time.process_time_ns()
         if key not in self._guests:
             data = bytes(data)  # the module may come through the same memory
             self._channel.send(FrameType.NEED)
@@ -154,7 +156,8 @@ class Worker:
             self._drop(key)
 
     def _answer(self, ending: FrameType, outcome: dict[str, Any], output: Body, progress: Progress) -> None:
-        outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us}
+        cpu_us = (time.process_time_ns() - self._cpu_before) // 1_000
+        outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us, "cpu_us": cpu_us}
         context = self._context
         if context.lines or context.dropped:
             self._channel.send(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped})

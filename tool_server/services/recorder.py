@@ -34,12 +34,19 @@ class CallRecorder:
         log: where they end up.
         journal: keeps each record until the log has it, and gives what processes that died left behind; without one,
             a crash loses the last quarter of a second.
+        listeners: told of each record at once, in the task of its call.
     """
 
-    def __init__(self, log: CallLog, journal: CallJournal | None = None) -> None:
+    def __init__(
+        self,
+        log: CallLog,
+        journal: CallJournal | None = None,
+        listeners: Sequence[Callable[[CallRecord], None]] = (),
+    ) -> None:
         self._log = log
         self._journal = journal
         self._journal_fails = False
+        self._listeners = listeners
         self._waiting: deque[CallRecord] = deque()
         self._writing = 0
         self._recovering = False
@@ -53,7 +60,7 @@ class CallRecorder:
         Raises:
             Unavailable: `call_log_full`, the database has not taken records for a long time.
         """
-        if len(self._waiting) + self._writing >= BUFFER:
+        if self.backlog >= BUFFER:
             raise Unavailable(
                 "call_log_full",
                 "calls cannot be recorded, so none are made: the database has refused the call log for too long; "
@@ -69,9 +76,16 @@ class CallRecorder:
         if self._journal is not None:
             self._keep(self._journal, record)
         self._waiting.append(record)
+        for listener in self._listeners:
+            listener(record)
         self._work.set()
         if len(self._waiting) >= BATCH:
             self._hurry.set()
+
+    @property
+    def backlog(self) -> int:
+        """Records that are not written yet."""
+        return len(self._waiting) + self._writing
 
     async def flush(self) -> None:
         """Wait until every record taken so far is written, and what was left behind before."""

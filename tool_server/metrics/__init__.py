@@ -1,0 +1,1 @@
+"""What the server counts, for Prometheus. Imported only where metrics are wanted."""
