@@ -13,7 +13,8 @@ from mcp.server.lowlevel import Server
 from tests.http_api.registry import Registry
 from tests.mcp_api.wire import CLIENT_MODES, ERAS, MODERN, post
 from tests.support.plugins import TRIAL_TOOLS
-from tool_server.mcp_api.hang_up import HangUpWatch
+from tool_server.mcp_api.calls import ToolCalls
+from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.model.catalog import Catalog, CatalogEntry
 from tool_server.version import VERSION
@@ -60,7 +61,8 @@ class Pages:
     def __init__(self, registry: Registry) -> None:
         (self._entry, *_) = registry.services.catalog.current.entries.values()
         self._catalog = Catalog()
-        handlers = ToolHandlers(lambda: self._catalog, registry.services.invoke.call, HangUpWatch(), page_size=2)
+        listing = Listing(lambda: self._catalog, page_size=2)
+        handlers = ToolHandlers(listing, ToolCalls(registry.services.invoke.call))
         self.server = Server("pages", on_list_tools=handlers.list_tools, on_call_tool=handlers.call_tool)
 
     def offer(self, names: Iterable[str]) -> None:

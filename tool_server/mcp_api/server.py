@@ -22,11 +22,16 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tool_server.mcp_api.hang_up import HangUpWatch
+from tool_server.mcp_api.calls import Invoke, ToolCalls
+from tool_server.mcp_api.lane.answers import Answers, ServerInfo
+from tool_server.mcp_api.lane.http import Doors, HttpLane
+from tool_server.mcp_api.lane.requests import MODERN
+from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.stdin import can_be_watched, read_lines
-from tool_server.mcp_api.tools import Invoke, ToolHandlers
+from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.model.catalog import Catalog
 
+NAME = "tool-server"
 INSTRUCTIONS = (
     "Each tool runs in a sandbox. Arguments are checked against the tool's schema; when a call is refused, the "
     "message names the path, what was expected and what was got, so correct the arguments and call again."
@@ -47,27 +52,31 @@ class HttpSettings:
     """Host header values; `name:*` takes any port."""
     allowed_origins: Sequence[str]
     max_body_bytes: int
+    lane: bool = True
+    """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
 
 
 class McpServer:
     """One MCP server for all clients of this process."""
 
     def __init__(self, catalog: Callable[[], Catalog], invoke: Invoke, version: str) -> None:
-        self._hang_up = HangUpWatch()
-        handlers = ToolHandlers(catalog, invoke, self._hang_up)
+        self._listing = Listing(catalog)
+        self._calls = ToolCalls(invoke)
+        self._answers = Answers(MODERN, ServerInfo(NAME, NAME, version))
+        handlers = ToolHandlers(self._listing, self._calls)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
         self._handshake_session: ServerSession | None = None
         self._server: Server[Any] = Server(
-            "tool-server",
+            NAME,
             version=version,
-            title="tool-server",
+            title=NAME,
             instructions=INSTRUCTIONS,
             cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
             on_list_tools=handlers.list_tools,
             on_call_tool=handlers.call_tool,
             on_subscriptions_listen=self._listen,
-            get_tool_input_schema=handlers.input_schema,
+            get_tool_input_schema=self._listing.input_schema_with_headers,
         )
         # The SDK's tracing middleware: making its spans costs as much as checking a call, wanted or not.
         self._server.middleware.clear()
@@ -104,11 +113,14 @@ class McpServer:
                 # Without sessions there is nothing that a stream opened by GET could carry, or a DELETE could end.
                 await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
 
-        return serve
+        if not settings.lane:
+            return serve
+        doors = Doors(frozenset(settings.allowed_hosts), frozenset(settings.allowed_origins), settings.max_body_bytes)
+        return HttpLane(serve, doors, self._listing, self._calls, self._answers)
 
     def watching_clients(self) -> AbstractAsyncContextManager[None]:
         """Stops the calls of HTTP clients that hang up, while the block runs."""
-        return self._hang_up.watching()
+        return self._calls.watching_clients()
 
     def close_subscriptions(self) -> None:
         """End every open `subscriptions/listen` stream gracefully."""

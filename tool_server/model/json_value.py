@@ -25,7 +25,7 @@ _TYPE_NAMES: dict[type, str] = {
 
 JsonObject = dict[str, JsonValue]
 
-__all__ = ["JsonObject", "JsonValue", "canonical_json", "json_type", "parse_json", "sha256_hex"]
+__all__ = ["JsonObject", "JsonValue", "canonical_json", "compact_json", "json_type", "parse_json", "sha256_hex"]
 
 MAX_DEPTH = 128
 
@@ -121,6 +121,14 @@ def canonical_json(value: JsonValue) -> bytes:
     except (TypeError, ValueError):  # integers beyond 64 bits, lone surrogates, very deep nesting
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode("utf-8", "surrogatepass")
+
+
+def compact_json(value: object) -> bytes:
+    """JSON without blanks, keys in their order, for the wire; every number as it is, however long."""
+    try:
+        return orjson.dumps(value)
+    except (TypeError, ValueError):  # as above; half of a surrogate pair is written as its escape
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def sha256_hex(data: bytes) -> str:
