@@ -217,7 +217,7 @@ class HttpApplication:
     mcp: McpServer
 
 
-def http_application(services: Services, *, port: int, open_to_all: bool = False) -> HttpApplication:
+def http_application(services: Services, *, port: int, open_to_all: bool = False, lane: bool = True) -> HttpApplication:
     """MCP at `/mcp` and the registry's REST API, behind one authentication and one Host and Origin check.
 
     The application's lifespan keeps the catalogue in step with other processes.
@@ -225,6 +225,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     Args:
         port: the port that is listened on, 0 where unknown.
         open_to_all: whether every peer, not just those on loopback, may call without a token.
+        lane: whether plain requests of MCP are answered in front of its SDK.
     """
     from tool_server.http_api.app import RegistryServices, compose
     from tool_server.mcp_api.server import HttpSettings, McpServer
@@ -260,7 +261,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             wasm_bytes=config.limits.wasm,
             body_bytes=config.limits.input,
         ),
-        mcp=mcp.http_app(HttpSettings(hosts, origins, config.limits.input)),
+        mcp=mcp.http_app(HttpSettings(hosts, origins, config.limits.input, lane)),
         allowed_hosts=hosts,
         allowed_origins=origins,
         anonymous_loopback=config.auth.anonymous_loopback,

@@ -63,6 +63,8 @@ class McpServer:
         self._listing = Listing(catalog)
         self._calls = ToolCalls(invoke)
         self._answers = Answers(MODERN, ServerInfo(NAME, NAME, version))
+        self.lane: HttpLane | None = None
+        """What stands in front of the SDK, once `http_app` was called with it."""
         handlers = ToolHandlers(self._listing, self._calls)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
@@ -116,7 +118,8 @@ class McpServer:
         if not settings.lane:
             return serve
         doors = Doors(frozenset(settings.allowed_hosts), frozenset(settings.allowed_origins), settings.max_body_bytes)
-        return HttpLane(serve, doors, self._listing, self._calls, self._answers)
+        self.lane = HttpLane(serve, doors, self._listing, self._calls, self._answers)
+        return self.lane
 
     def watching_clients(self) -> AbstractAsyncContextManager[None]:
         """Stops the calls of HTTP clients that hang up, while the block runs."""

@@ -64,6 +64,8 @@ class HttpLane:
         self._listing = listing
         self._calls = calls
         self._answers = answers
+        self.answered = 0
+        """Requests that did not reach the SDK."""
         # Clients say the same again and again.
         self._opens = lru_cache(maxsize=256)(lambda host, origin: _opens(doors, host, origin))
 
@@ -75,6 +77,7 @@ class HttpLane:
                 message = await _whole_body(receive, self._max_body_bytes)
                 status, answer = await self._answer(headers, message, scope["state"]["caller"], receive)
                 if answer is not None:
+                    self.answered += 1
                     await _respond(send, status, answer)
                     return
                 receive = _replay(message, receive)
