@@ -278,12 +278,12 @@ async def serve_stdio(config: Config, *, bundled: bool) -> None:
     Raises:
         Unavailable: storage cannot be opened.
     """
-    from tool_server.mcp_api.server import McpServer
+    from tool_server.mcp_api.stdio import StdioServer
 
     async with build(config) as services:
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
-        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
-        services.catalog.subscribe(mcp.tools_changed)
+        server = StdioServer(lambda: services.catalog.current, services.invoke.call, VERSION)
+        services.catalog.subscribe(server.tools_changed)
         async with watching(services):
-            await mcp.serve_stdio()
+            await server.serve()

@@ -16,7 +16,7 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from tests.mcp_api.lane_requests import BODY_LIMIT, Sent, Tokens, generate, mutations
-from tests.services.publishing import ADD, SUM, offer
+from tests.services.publishing import SUM, offer
 from tests.support.guests import compile_c, guest
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
 from tool_server.bootstrap import HttpApplication, Services, build, http_application

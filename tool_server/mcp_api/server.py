@@ -1,13 +1,11 @@
-"""The MCP server on the SDK's low-level Server: handlers, capabilities, change notices, both transports."""
+"""The MCP server on the SDK's low-level Server: handlers, capabilities, change notices, both transports behind the lane."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 from mcp.server import ServerRequestContext
@@ -23,25 +21,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tool_server.mcp_api.calls import Invoke, ToolCalls
-from tool_server.mcp_api.lane.answers import Answers, ServerInfo
+from tool_server.mcp_api.lane.answers import NAME, Answers, ServerInfo
 from tool_server.mcp_api.lane.http import Doors, HttpLane
 from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.mcp_api.listing import Listing
-from tool_server.mcp_api.stdin import can_be_watched, read_lines
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.model.catalog import Catalog
 
-NAME = "tool-server"
 INSTRUCTIONS = (
     "Each tool runs in a sandbox. Arguments are checked against the tool's schema; when a call is refused, the "
     "message names the path, what was expected and what was got, so correct the arguments and call again."
 )
-
-
-LONGEST_LINE = 16 * 2**20
-"""Bytes of one message over stdio."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +44,18 @@ class HttpSettings:
     max_body_bytes: int
     lane: bool = True
     """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
+
+
+class LineOutput(Protocol):
+    """Where the SDK writes messages over stdio."""
+
+    async def write(self, text: str) -> None:
+        """One message with the line's end."""
+        ...
+
+    async def flush(self) -> None:
+        """Send what was written."""
+        ...
 
 
 class McpServer:
@@ -129,15 +131,15 @@ class McpServer:
         """End every open `subscriptions/listen` stream gracefully."""
         self._listen.close()
 
-    async def serve_stdio(self) -> None:
-        """Serve one client over this process's stdin and stdout until it closes them."""
+    async def serve_lines(self, lines: AsyncIterable[str], output: LineOutput) -> None:
+        """Serve one client whose messages arrive as lines, until they end."""
         self._server.middleware.append(self._remember_handshake_session)
         options = self._server.create_initialization_options(NotificationOptions(tools_changed=True))
+        # The SDK asks no more of its two files than these have.
+        given, wanted = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str]", output)
         try:
-            async with _standard_input() as lines, stdio_server(stdin=lines) as (read_stream, write_stream):
+            async with stdio_server(stdin=given, stdout=wanted) as (read_stream, write_stream):
                 await self._server.run(read_stream, write_stream, options)
-        except* BrokenPipeError:
-            logger.warning("the client no longer reads what this server writes")
         finally:
             self._handshake_session = None
 
@@ -148,14 +150,3 @@ class McpServer:
         if ctx.method == "notifications/initialized":
             self._handshake_session = ctx.session
         return result
-
-
-@asynccontextmanager
-async def _standard_input() -> AsyncGenerator[anyio.AsyncFile[str] | None]:
-    """Standard input in the one respect in which the SDK uses it; None leaves the reading to the SDK."""
-    descriptor = sys.stdin.fileno()
-    if not can_be_watched(descriptor):
-        yield None
-        return
-    async with aclosing(read_lines(descriptor, LONGEST_LINE)) as lines:
-        yield cast("anyio.AsyncFile[str]", lines)

@@ -11,6 +11,9 @@ from tool_server.mcp_api.listing import Page
 from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, JsonValue, compact_json
 
+NAME = "tool-server"
+"""What the server calls itself."""
+
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 CONNECTION_CLOSED = -32000
