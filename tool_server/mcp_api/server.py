@@ -1,4 +1,4 @@
-"""The MCP server on the SDK's low-level Server: handlers, capabilities, change notices, both transports behind the lane."""
+"""The MCP server on the SDK's low-level Server: handlers, capabilities, change notices, both transports."""
 
 from __future__ import annotations
 

@@ -166,6 +166,7 @@ async def _standard_input() -> AsyncGenerator[str]:
             async for line in lines:
                 yield line
     else:
-        with open(descriptor, encoding="utf-8", errors="replace", closefd=False) as file:
-            async for line in anyio.wrap_file(file):
+        # A regular file, which is always ready and cannot be watched.
+        async with await anyio.open_file(descriptor, encoding="utf-8", errors="replace", closefd=False) as file:
+            async for line in file:
                 yield line
