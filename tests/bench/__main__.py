@@ -6,13 +6,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import http_calls, parallel, sandbox_calls, stdio_start
+from tests.bench import http_calls, http_throughput, parallel, sandbox_calls, stdio_calls, stdio_start
 from tests.bench.report import Figure, table, write
 
 BENCHES: Mapping[str, Callable[[], Figure]] = {
     "sandbox": sandbox_calls.measure,
     "http": http_calls.measure,
+    "http-throughput": http_throughput.measure,
     "stdio": stdio_start.measure,
+    "stdio-calls": stdio_calls.measure,
     "parallel": parallel.measure,
 }
 

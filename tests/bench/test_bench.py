@@ -30,7 +30,7 @@ def test_a_ratio_is_the_median_of_paired_rounds(tmp_path: Path) -> None:
 
 def test_an_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["nothing"]) == 2
-    assert "sandbox, http, stdio, parallel" in capsys.readouterr().err
+    assert "sandbox, http, http-throughput, stdio, stdio-calls, parallel" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -73,6 +73,7 @@ class StdioServer:
             if await lane.take(line):
                 continue
             if self._sdk is None:
+                lane.alone = False
                 self._sdk = _SdkConversation(self._make_sdk, writer, lane.greeted, tasks)
             if before is Era.MODERN:
                 await self._sdk.open_modern()

@@ -75,6 +75,8 @@ class StdioLane:
         self._write = write
         self._tasks = tasks
         self.era = Era.UNDECIDED
+        self.alone = True
+        """Whether no line was left to the SDK yet."""
         self._greetings: set[int | str] = set()
         self._running: dict[int | str, anyio.CancelScope] = {}
         self._unfinished: set[anyio.CancelScope] = set()
@@ -125,10 +127,10 @@ class StdioLane:
     def _cancel(self, params: object) -> bool:
         named = cast(dict[str, Any], params).get("requestId") if isinstance(params, dict) else None
         scope = self._running.get(_correlated(named)) if type(named) in (int, str) else None
-        if scope is None:
-            return False
-        scope.cancel()
-        return True
+        if scope is not None:
+            scope.cancel()
+        # Nothing else is running that could be meant, unless the SDK runs it.
+        return scope is not None or self.alone
 
     def _decide(self, request: Request) -> None:
         greeting = request.method == "initialize"
