@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 Json = dict[str, Any]
 MODERN = "2026-07-28"
@@ -38,6 +38,15 @@ class Sent:
         return (
             json.dumps(self.body, ensure_ascii=False).encode("utf-8", "surrogatepass") if self.raw is None else self.raw
         )
+
+    def envelope(self) -> Json:
+        """The request's own object, where it is one still; else an empty one."""
+        return cast(Json, self.body) if isinstance(self.body, dict) else {}
+
+    def params(self) -> Json:
+        """Its parameters, in the same way."""
+        found = self.envelope().get("params")
+        return cast(Json, found) if isinstance(found, dict) else {}
 
     def set_header(self, name: str, value: str | bytes | None) -> None:
         """Replace a header, or take it out."""
@@ -266,115 +275,127 @@ def _call(rng: random.Random) -> Json:
             }
 
 
-def mutations(tokens: Tokens) -> dict[str, Mutation]:
-    """Everything that is changed, by name."""
+def _params(change: Callable[[random.Random, Json], None]) -> Mutation:
+    return lambda rng, sent: change(rng, sent.params())
 
-    def params(change: Callable[[random.Random, Json], None]) -> Mutation:
-        def apply(rng: random.Random, sent: Sent) -> None:
-            if isinstance(sent.body, dict) and isinstance(sent.body.get("params"), dict):
-                change(rng, sent.body["params"])
 
-        return apply
+def _meta(change: Callable[[random.Random, Json], None]) -> Mutation:
+    return _params(lambda rng, given: change(rng, given["_meta"]) if isinstance(given.get("_meta"), dict) else None)
 
-    def meta(change: Callable[[random.Random, Json], None]) -> Mutation:
-        return params(lambda rng, given: change(rng, given["_meta"]) if isinstance(given.get("_meta"), dict) else None)
 
-    def envelope(change: Callable[[random.Random, Json], None]) -> Mutation:
-        return lambda rng, sent: change(rng, sent.body) if isinstance(sent.body, dict) else None
+def _envelope(change: Callable[[random.Random, Json], None]) -> Mutation:
+    return lambda rng, sent: change(rng, sent.envelope())
 
-    def header(rng: random.Random, sent: Sent) -> None:
-        name = rng.choice(list(HEADER_VALUES))
-        sent.set_header(name, rng.choice(HEADER_VALUES[name]))
 
-    def twice(rng: random.Random, sent: Sent) -> None:
-        name, value = rng.choice(sent.headers)
-        sent.headers.append((name, rng.choice([value, b"other"])))
+def _header(rng: random.Random, sent: Sent) -> None:
+    name = rng.choice(list(HEADER_VALUES))
+    sent.set_header(name, rng.choice(HEADER_VALUES[name]))
 
-    def token(rng: random.Random, sent: Sent) -> None:
+
+def _twice(rng: random.Random, sent: Sent) -> None:
+    name, value = rng.choice(sent.headers)
+    sent.headers.append((name, rng.choice([value, b"other"])))
+
+
+def _token(tokens: Tokens) -> Mutation:
+    def apply(rng: random.Random, sent: Sent) -> None:
         sent.set_header("authorization", rng.choice(list(tokens.values())))
         if rng.random() < 0.5:
             sent.client = ("192.0.2.1", 4)
 
-    def arguments_as_written(rng: random.Random, sent: Sent) -> None:
-        if isinstance(sent.body, dict) and isinstance(sent.body.get("params"), dict):
-            sent.body["params"]["arguments"] = "@@"
-            sent.raw = sent.encoded().replace(b'"@@"', rng.choice(RAW_ARGUMENTS).encode())
+    return apply
 
-    def bytes_of(rng: random.Random, sent: Sent) -> None:
-        text = sent.encoded()
-        at = rng.randrange(len(text) + 1)
-        sent.raw = rng.choice(
-            [
-                b"", b"{", b"null", b"[]", b"[" + text + b"]", b"\xef\xbb\xbf" + text, text[:at], text + text,
-                text[:at] + b"\xff" + text[at:], text[:at] + b"\x00" + text[at:], b" \n" + text + b"\t",
-                text.decode("utf-8", "replace").encode("utf-16"), text.decode("utf-8", "replace").encode("utf-32-be"),
-                text.replace(b'"method"', b'"method":"x","method"'), text.replace(b'"id"', b'"id":7,"id"'),
-                text[:at] + b"\xed\xa0\x80" + text[at:],
-            ]
-        )  # fmt: skip
 
-    def size(rng: random.Random, sent: Sent) -> None:
-        length = len(sent.encoded())
-        sent.raw = sent.encoded() + b" " * max(0, BODY_LIMIT - length + rng.choice([-1, 0, 1, 500]))
+def _arguments_as_written(rng: random.Random, sent: Sent) -> None:
+    if params := sent.params():
+        params["arguments"] = "@@"
+        sent.raw = sent.encoded().replace(b'"@@"', rng.choice(RAW_ARGUMENTS).encode())
 
-    def length(rng: random.Random, sent: Sent) -> None:
-        sent.told_length = rng.choice(
-            ["", "0", "5", str(BODY_LIMIT), str(BODY_LIMIT + 1), "-1", "x", "1e3", "٣", " 7", "9" * 30]
-        )
 
-    def chunks(rng: random.Random, sent: Sent) -> None:
-        total = len(sent.encoded())
-        sent.cuts = sorted(rng.randrange(total + 1) for _ in range(rng.randrange(1, 5)))
-        sent.told_length = ""
+def _bytes_of(rng: random.Random, sent: Sent) -> None:
+    text = sent.encoded()
+    at = rng.randrange(len(text) + 1)
+    sent.raw = rng.choice(
+        [
+            b"", b"{", b"null", b"[]", b"[" + text + b"]", b"\xef\xbb\xbf" + text, text[:at], text + text,
+            text[:at] + b"\xff" + text[at:], text[:at] + b"\x00" + text[at:], b" \n" + text + b"\t",
+            text.decode("utf-8", "replace").encode("utf-16"), text.decode("utf-8", "replace").encode("utf-32-be"),
+            text.replace(b'"method"', b'"method":"x","method"'), text.replace(b'"id"', b'"id":7,"id"'),
+            text[:at] + b"\xed\xa0\x80" + text[at:],
+        ]
+    )  # fmt: skip
 
-    def leaves(rng: random.Random, sent: Sent) -> None:
-        chunks(rng, sent)
-        sent.leaves_after = rng.randrange(len(sent.cuts) + 1)
 
-    def pop(keys: list[str]) -> Callable[[random.Random, Json], None]:
-        return lambda rng, given: void(given.pop(rng.choice(keys), None))
+def _size(rng: random.Random, sent: Sent) -> None:
+    length = len(sent.encoded())
+    sent.raw = sent.encoded() + b" " * max(0, BODY_LIMIT - length + rng.choice([-1, 0, 1, 500]))
 
-    def put(key: str, values: list[Any]) -> Callable[[random.Random, Json], None]:
-        return lambda rng, given: given.__setitem__(key, copy.deepcopy(rng.choice(values)))
 
+def _length(rng: random.Random, sent: Sent) -> None:
+    sent.told_length = rng.choice(
+        ["", "0", "5", str(BODY_LIMIT), str(BODY_LIMIT + 1), "-1", "x", "1e3", "٣", " 7", "9" * 30]
+    )
+
+
+def _chunks(rng: random.Random, sent: Sent) -> None:
+    total = len(sent.encoded())
+    sent.cuts = sorted(rng.randrange(total + 1) for _ in range(rng.randrange(1, 5)))
+    sent.told_length = ""
+
+
+def _leaves(rng: random.Random, sent: Sent) -> None:
+    _chunks(rng, sent)
+    sent.leaves_after = rng.randrange(len(sent.cuts) + 1)
+
+
+def _pop(keys: list[str]) -> Callable[[random.Random, Json], None]:
+    return lambda rng, given: void(given.pop(rng.choice(keys), None))
+
+
+def _put(key: str, values: list[Any]) -> Callable[[random.Random, Json], None]:
+    return lambda rng, given: given.__setitem__(key, copy.deepcopy(rng.choice(values)))
+
+
+def mutations(tokens: Tokens) -> dict[str, Mutation]:
+    """Everything that is changed, by name."""
     return {
-        "header": header,
-        "header twice": twice,
+        "header": _header,
+        "header twice": _twice,
         "further header": lambda rng, sent: sent.set_header(*rng.choice(EXTRA_HEADERS)),
-        "token": token,
+        "token": _token(tokens),
         "remote": lambda rng, sent: setattr(sent, "client", rng.choice([("192.0.2.1", 4), None, ("::1", 5)])),
         "method": lambda rng, sent: setattr(sent, "method", rng.choice(["GET", "PUT", "DELETE", "OPTIONS"])),
         "path": lambda rng, sent: setattr(sent, "path", rng.choice(["/mcp/", "/mcp//", "/MCP"])),
-        "id": envelope(put("id", IDS)),
-        "jsonrpc": envelope(put("jsonrpc", ["1.0", 2.0, None, "2.0 "])),
-        "rpc method": envelope(put("method", ["tools/list", "tools/call", "ping", "server/discover", 5, None, "x"])),
-        "params": envelope(put("params", [None, [], {}, "x", 5])),
-        "missing": envelope(pop(["jsonrpc", "id", "method", "params"])),
-        "further key": envelope(put("extra", [None, 1, {"result": {}}])),
-        "result key": envelope(put("result", [{}])),
+        "id": _envelope(_put("id", IDS)),
+        "jsonrpc": _envelope(_put("jsonrpc", ["1.0", 2.0, None, "2.0 "])),
+        "rpc method": _envelope(_put("method", ["tools/list", "tools/call", "ping", "server/discover", 5, None, "x"])),
+        "params": _envelope(_put("params", [None, [], {}, "x", 5])),
+        "missing": _envelope(_pop(["jsonrpc", "id", "method", "params"])),
+        "further key": _envelope(_put("extra", [None, 1, {"result": {}}])),
+        "result key": _envelope(_put("result", [{}])),
         "batch": lambda rng, sent: setattr(sent, "body", [sent.body]),
-        "name": params(put("name", ["trial_add", "trial_words", "none", "", None, 5, ["trial_add"]])),
-        "arguments": params(put("arguments", [None, [], "x", 5, {}, *ARGUMENTS])),
-        "arguments as written": arguments_as_written,
-        "missing parameter": params(pop(["name", "arguments", "_meta"])),
-        "cursor": params(put("cursor", ["", "x", None, 5, "dHJpYWxfYWRk", "enp6"])),
-        "further parameter": params(put("task", [None, {}, {"ttl": 5}])),
-        "input responses": params(put("inputResponses", [None, {}, {"a": {"action": "accept"}}])),
-        "request state": params(put("requestState", [None, "x", 5])),
-        "meta": params(put("_meta", [None, [], {}, "x"])),
-        "version": meta(put(f"{PREFIX}protocolVersion", ["2025-11-25", "2099-01-01", None, 5, ""])),
-        "capabilities": meta(put(f"{PREFIX}clientCapabilities", CAPABILITIES)),
-        "info": meta(put(f"{PREFIX}clientInfo", INFOS)),
-        "log level": meta(put(f"{PREFIX}logLevel", ["info", "loud", None])),
-        "progress token": meta(put("progressToken", [1, "x", None, 1.5, True, {}])),
-        "further meta": meta(put("com.example/x", [None, 1, {"y": []}])),
-        "traceparent": meta(put("traceparent", ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 5])),
-        "missing meta": meta(pop([f"{PREFIX}protocolVersion", f"{PREFIX}clientCapabilities"])),
-        "bytes": bytes_of,
-        "size": size,
-        "length": length,
-        "chunks": chunks,
-        "leaves": leaves,
+        "name": _params(_put("name", ["trial_add", "trial_words", "none", "", None, 5, ["trial_add"]])),
+        "arguments": _params(_put("arguments", [None, [], "x", 5, {}, *ARGUMENTS])),
+        "arguments as written": _arguments_as_written,
+        "missing parameter": _params(_pop(["name", "arguments", "_meta"])),
+        "cursor": _params(_put("cursor", ["", "x", None, 5, "dHJpYWxfYWRk", "enp6"])),
+        "further parameter": _params(_put("task", [None, {}, {"ttl": 5}])),
+        "input responses": _params(_put("inputResponses", [None, {}, {"a": {"action": "accept"}}])),
+        "request state": _params(_put("requestState", [None, "x", 5])),
+        "meta": _params(_put("_meta", [None, [], {}, "x"])),
+        "version": _meta(_put(f"{PREFIX}protocolVersion", ["2025-11-25", "2099-01-01", None, 5, ""])),
+        "capabilities": _meta(_put(f"{PREFIX}clientCapabilities", CAPABILITIES)),
+        "info": _meta(_put(f"{PREFIX}clientInfo", INFOS)),
+        "log level": _meta(_put(f"{PREFIX}logLevel", ["info", "loud", None])),
+        "progress token": _meta(_put("progressToken", [1, "x", None, 1.5, True, {}])),
+        "further meta": _meta(_put("com.example/x", [None, 1, {"y": []}])),
+        "traceparent": _meta(_put("traceparent", ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 5])),
+        "missing meta": _meta(_pop([f"{PREFIX}protocolVersion", f"{PREFIX}clientCapabilities"])),
+        "bytes": _bytes_of,
+        "size": _size,
+        "length": _length,
+        "chunks": _chunks,
+        "leaves": _leaves,
     }
 
 

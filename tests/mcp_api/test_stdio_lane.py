@@ -150,12 +150,10 @@ def generated(era: str) -> list[bytes]:
     lines: list[bytes] = []
     for number in range(LINES):
         sent = generate(rng, available)
-        if isinstance(sent.body, dict):
-            if "id" not in sent.changes and "missing" not in sent.changes:
-                sent.body["id"] = number + 1_000
-            params = sent.body.get("params")
-            if era == HANDSHAKE and isinstance(params, dict) and rng.random() < 0.9:
-                params.pop("_meta", None)
+        if not {"id", "missing"} & set(sent.changes):
+            sent.envelope()["id"] = number + 1_000
+        if era == HANDSHAKE and rng.random() < 0.9:
+            sent.params().pop("_meta", None)
         lines.append(sent.encoded())
     return lines
 

@@ -26,6 +26,7 @@ from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.stdin import can_be_watched, read_lines
 from tool_server.mcp_api.stdout import LineWriter, claimed_stdout
 from tool_server.model.catalog import Catalog
+from tool_server.model.json_value import JsonObject
 
 if TYPE_CHECKING:
     from tool_server.mcp_api.server import McpServer
@@ -123,8 +124,13 @@ class _SdkConversation:
             return
         self._opened = True
         self._opening = uuid4().hex
-        meta = {VERSION_KEY: MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
-        request = {"jsonrpc": "2.0", "id": self._opening, "method": "server/discover", "params": {"_meta": meta}}
+        meta: JsonObject = {VERSION_KEY: MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+        request: JsonObject = {
+            "jsonrpc": "2.0",
+            "id": self._opening,
+            "method": "server/discover",
+            "params": {"_meta": meta},
+        }
         await self._lines.send(json.dumps(request))
 
     async def send(self, line: str) -> None:

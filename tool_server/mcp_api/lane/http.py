@@ -7,7 +7,7 @@ others, the refused ones among them, go to them as they came, body and all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -67,7 +67,7 @@ class HttpLane:
         self.answered = 0
         """Requests that did not reach the SDK."""
         # Clients say the same again and again.
-        self._opens = lru_cache(maxsize=256)(lambda host, origin: _opens(doors, host, origin))
+        self._opens = lru_cache(maxsize=256)(partial(_opens, doors))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""

@@ -126,7 +126,9 @@ class StdioLane:
 
     def _cancel(self, params: object) -> bool:
         named = cast(dict[str, Any], params).get("requestId") if isinstance(params, dict) else None
-        scope = self._running.get(_correlated(named)) if type(named) in (int, str) else None
+        # A boolean is an integer in Python, and names no request.
+        names_one = isinstance(named, int | str) and not isinstance(named, bool)
+        scope = self._running.get(_correlated(named)) if names_one else None
         if scope is not None:
             scope.cancel()
         # Nothing else is running that could be meant, unless the SDK runs it.
