@@ -36,7 +36,9 @@ class Sent:
     def encoded(self) -> bytes:
         """The body's bytes."""
         return (
-            json.dumps(self.body, ensure_ascii=False).encode("utf-8", "surrogatepass") if self.raw is None else self.raw
+            json.dumps(cast(object, self.body), ensure_ascii=False).encode("utf-8", "surrogatepass")
+            if self.raw is None
+            else self.raw
         )
 
     def envelope(self) -> Json:

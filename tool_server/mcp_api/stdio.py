@@ -69,14 +69,17 @@ class StdioServer:
     async def _converse(self, lines: AsyncIterator[str], writer: LineWriter, tasks: TaskGroup) -> None:
         listing, calls = Listing(self._catalog), ToolCalls(self._invoke)
         lane = StdioLane(listing, calls, ServerInfo(NAME, NAME, self._version), writer.write, tasks)
+        opened_here = False
         async for line in lines:
-            before = lane.era
+            undecided = lane.era is Era.UNDECIDED
             if await lane.take(line):
+                opened_here = opened_here or (undecided and lane.era is Era.MODERN)
                 continue
             if self._sdk is None:
                 lane.alone = False
                 self._sdk = _SdkConversation(self._make_sdk, writer, lane.greeted, tasks)
-            if before is Era.MODERN:
+            if opened_here:
+                opened_here = False
                 await self._sdk.open_modern()
             await self._sdk.send(line)
         await lane.close()
@@ -106,7 +109,6 @@ class _SdkConversation:
         self._lines: MemoryObjectSendStream[str]
         self._lines, self._received = anyio.create_memory_object_stream[str](_LINES_AHEAD)
         self._opening: str | None = None
-        self._opened = False
         self._greeting = True
         tasks.start_soon(self._run)
 
@@ -116,13 +118,10 @@ class _SdkConversation:
             await self._server.tools_changed()
 
     async def open_modern(self) -> None:
-        """Have the SDK know the era, if the lane answered the request that decided on it.
+        """Have the SDK know the era, where the lane answered the request that decided on it.
 
         The SDK learns it from the first request alone: one of our own, whose answer goes nowhere.
         """
-        if self._opened:
-            return
-        self._opened = True
         self._opening = uuid4().hex
         meta: JsonObject = {VERSION_KEY: MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
         request: JsonObject = {
@@ -135,7 +134,6 @@ class _SdkConversation:
 
     async def send(self, line: str) -> None:
         """One line from the client."""
-        self._opened = True
         await self._lines.send(line)
 
     async def close(self) -> None:

@@ -125,10 +125,10 @@ class StdioLane:
         return False
 
     def _cancel(self, params: object) -> bool:
-        named = cast(dict[str, Any], params).get("requestId") if isinstance(params, dict) else None
+        named: object = cast(dict[str, Any], params).get("requestId") if isinstance(params, dict) else None
         # A boolean is an integer in Python, and names no request.
         names_one = isinstance(named, int | str) and not isinstance(named, bool)
-        scope = self._running.get(_correlated(named)) if names_one else None
+        scope = self._running.get(_correlated(cast("int | str", named))) if names_one else None
         if scope is not None:
             scope.cancel()
         # Nothing else is running that could be meant, unless the SDK runs it.
