@@ -43,7 +43,8 @@ class Sent:
 
     def envelope(self) -> Json:
         """The request's own object, where it is one still; else an empty one."""
-        return cast(Json, self.body) if isinstance(self.body, dict) else {}
+        body: object = self.body
+        return cast(Json, body) if isinstance(body, dict) else {}
 
     def params(self) -> Json:
         """Its parameters, in the same way."""

@@ -156,6 +156,7 @@ async def records(services: Services, count: int) -> list[object]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_the_lane_answers_and_records_as_the_sdk_does(
     both: Both, record_property: Callable[[str, object], None]
 ) -> None:

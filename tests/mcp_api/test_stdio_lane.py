@@ -22,7 +22,7 @@ from tool_server.bootstrap import build
 from tool_server.config import Config
 
 # Real processes, started again and again.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LINES = 700
 
