@@ -341,7 +341,7 @@ class HttpApplication:
     mcp: McpServer
 
 
-def http_application(services: Services, *, port: int, open_to_all: bool = False) -> HttpApplication:
+def http_application(services: Services, *, port: int, open_to_all: bool = False, lane: bool = True) -> HttpApplication:
     """MCP at `/mcp` and the registry's REST API, behind one authentication and one Host and Origin check.
 
     The application's lifespan keeps the catalogue in step with other processes.
@@ -349,6 +349,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     Args:
         port: the port that is listened on, 0 where unknown.
         open_to_all: whether every peer, not just those on loopback, may call without a token.
+        lane: whether plain requests of MCP are answered in front of its SDK.
     """
     from tool_server.http_api.app import RegistryServices, compose
     from tool_server.http_api.routes_metrics import metrics_route
@@ -390,7 +391,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             wasm_bytes=config.limits.wasm,
             body_bytes=config.limits.input,
         ),
-        mcp=mcp.http_app(HttpSettings(hosts, origins, config.limits.input)),
+        mcp=mcp.http_app(HttpSettings(hosts, origins, config.limits.input, lane)),
         allowed_hosts=hosts,
         allowed_origins=origins,
         anonymous_loopback=config.auth.anonymous_loopback,
@@ -407,12 +408,12 @@ async def serve_stdio(config: Config, *, bundled: bool) -> None:
     Raises:
         Unavailable: storage cannot be opened.
     """
-    from tool_server.mcp_api.server import McpServer
+    from tool_server.mcp_api.stdio import StdioServer
 
     async with build(config) as services:
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
-        mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
-        services.catalog.subscribe(mcp.tools_changed)
+        server = StdioServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
+        services.catalog.subscribe(server.tools_changed)
         async with watching(services):
-            await mcp.serve_stdio()
+            await server.serve()

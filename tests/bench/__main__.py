@@ -6,7 +6,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import catalogue, http_calls, parallel, sandbox_calls, stdio_start
+from tests.bench import (
+    catalogue,
+    http_calls,
+    http_throughput,
+    parallel,
+    sandbox_calls,
+    stdio_calls,
+    stdio_start,
+)
 from tests.bench.report import Figure, table, write
 
 BENCHES: Mapping[str, Callable[[], Figure]] = {
@@ -15,7 +23,9 @@ BENCHES: Mapping[str, Callable[[], Figure]] = {
     "megabyte": sandbox_calls.measure_megabyte,
     "first": sandbox_calls.measure_first_call,
     "http": http_calls.measure,
+    "http-throughput": http_throughput.measure,
     "stdio": stdio_start.measure,
+    "stdio-calls": stdio_calls.measure,
     "parallel": parallel.measure,
     "catalogue_call": catalogue.measure_calls,
     "catalogue_start": catalogue.measure_start,

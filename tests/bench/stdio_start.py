@@ -43,7 +43,7 @@ def measure() -> Figure:
         "stdio_first_list",
         ours,
         floors,
-        bar=1.4,
+        bar=0.5,
         at_most=True,
         floor=f"python -c 'import mcp.server.lowlevel', median {sorted(floors)[len(floors) // 2]:.2f} s",
     )

@@ -19,7 +19,7 @@ from tests.support.catalogue import fill, plugin_name
 from tests.support.server import RunningServer, running_server
 from tool_server.bootstrap import Services, build, install_bundled, watching
 from tool_server.config import Config
-from tool_server.mcp_api.tools import PAGE_SIZE
+from tool_server.mcp_api.listing import PAGE_SIZE
 from tool_server.model.caller import LOCAL
 
 PLUGINS = 10_000

@@ -15,7 +15,8 @@ from mcp.server.lowlevel import Server
 from tests.http_api.registry import Registry
 from tests.mcp_api.wire import CLIENT_MODES, ERAS, MODERN, post
 from tests.support.plugins import TRIAL_TOOLS
-from tool_server.mcp_api.hang_up import HangUpWatch
+from tool_server.mcp_api.calls import ToolCalls
+from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.model.catalog import Catalog, Offer, OfferedTool
 from tool_server.version import VERSION
@@ -61,7 +62,8 @@ class Pages:
 
     def __init__(self, registry: Registry) -> None:
         self._catalog = Catalog()
-        handlers = ToolHandlers(lambda: self._catalog, registry.services.invoke.call, HangUpWatch(), page_size=2)
+        listing = Listing(lambda: self._catalog, page_size=2)
+        handlers = ToolHandlers(listing, ToolCalls(registry.services.invoke.call))
         self.server = Server(
             "pages",
             cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},

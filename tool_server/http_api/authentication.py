@@ -53,9 +53,9 @@ class Authentication:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        credentials = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        credentials, proxied = _signs(scope["headers"])
         try:
-            caller = await self._with_token(credentials) if credentials else self._without_token(scope)
+            caller = await self._with_token(credentials) if credentials else self._without_token(scope, proxied)
         except ToolServerError as error:
             bad_token = credentials and isinstance(error, Denied)
             response = problem_response(error, {"WWW-Authenticate": _INVALID_TOKEN} if bad_token else None)
@@ -71,10 +71,10 @@ class Authentication:
             )
         return await self._tokens.authenticate(token.strip())
 
-    def _without_token(self, scope: Scope) -> Caller:
+    def _without_token(self, scope: Scope, proxied: bool) -> Caller:
         if self._anonymous_everywhere:
             return ANONYMOUS
-        if self._anonymous_loopback and _from_loopback(scope.get("client")) and not _proxied(scope["headers"]):
+        if self._anonymous_loopback and not proxied and _from_loopback(scope.get("client")):
             return ANONYMOUS
         raise Denied(
             "unauthenticated",
@@ -109,6 +109,14 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _proxied(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    names = [name.lower() for name, _ in headers]
-    return not PROXY_HEADERS.isdisjoint(names) or any(name.startswith(PROXY_PREFIXES) for name in names)
+def _signs(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], bool]:
+    """The values of Authorization, and whether a proxy left a sign."""
+    credentials: list[bytes] = []
+    proxied = False
+    for given, value in headers:
+        name = given.lower()
+        if name == b"authorization":
+            credentials.append(value)
+        elif name.startswith(PROXY_PREFIXES) or name in PROXY_HEADERS:
+            proxied = True
+    return credentials, proxied

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import NoReturn
 
 from tool_server.errors import CallFailed, InvalidInput
 from tool_server.inspection.content_blocks import guest_meta, normalise_blocks, refuse
 from tool_server.inspection.json_paths import shown
 from tool_server.model.call import ToolResult
-from tool_server.model.json_value import JsonObject, JsonValue, parse_json
+from tool_server.model.json_value import JsonObject, JsonValue, dump_json, parse_json
 from tool_server.model.tool import Binding, InputForm, OutputForm, ToolDefinition
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-"""Made once: `json.dumps` would make one for every value."""
 
 
 def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id: str) -> bytes:
@@ -118,13 +114,11 @@ def _text_block(text: str) -> JsonObject:
 def _compact(value: JsonValue) -> str:
     # Python's parser lets two things through that no client could read: "\\ud800" alone, and 1e999 as infinity.
     try:
-        text = _ENCODER.encode(value)
-        text.encode("utf-8")
+        return dump_json(value).decode("utf-8")
     except UnicodeEncodeError:
         refuse("$", "characters of Unicode", "half of a surrogate pair")
     except ValueError:
         refuse("$", "numbers that a double can hold", "a number out of range")
-    return text
 
 
 def _json_value(data: bytes, expected: str) -> JsonValue:
@@ -157,7 +151,7 @@ def _beginning(data: bytes) -> str:
 
 def _json_bytes(value: JsonValue) -> bytes:
     try:
-        return _ENCODER.encode(value).encode("utf-8")
+        return dump_json(value)
     except UnicodeEncodeError:
         _refuse_argument("characters of Unicode", "half of a surrogate pair", "$")
     except ValueError:

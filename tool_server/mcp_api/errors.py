@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from uuid import uuid4
 
-import mcp_types as types
-from mcp.shared.exceptions import MCPError
-
 from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject
 
 ERROR_META_KEY = "tool-server/error"
@@ -26,15 +24,15 @@ _ADVICE: dict[str, str] = {
 logger = logging.getLogger(__name__)
 
 
-def failed_result(error: Exception) -> types.CallToolResult:
-    """The `isError: true` result for a failed call; an unknown tool is raised as a protocol error instead.
+def failed_result(error: Exception) -> ToolResult:
+    """The `isError: true` result for a failed call; an unknown tool is no result but a protocol error.
 
     Raises:
-        MCPError: -32602 for `NotFound`.
+        NotFound: as it came: each protocol answers it with -32602 in its own way.
     """
     match error:
         case NotFound():
-            raise MCPError(types.INVALID_PARAMS, error.message)
+            raise error
         case InvalidInput():
             return _result("invalid_input", error, error.message)
         case CallFailed():
@@ -48,16 +46,16 @@ def failed_result(error: Exception) -> types.CallToolResult:
             return _internal(error)
 
 
-def _result(kind: str, error: ToolServerError, text: str) -> types.CallToolResult:
-    meta: JsonObject = {"kind": kind, "code": error.code, "data": error.data}
-    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True, _meta={ERROR_META_KEY: meta})
+def _result(kind: str, error: ToolServerError, text: str) -> ToolResult:
+    return _failure(text, {"kind": kind, "code": error.code, "data": error.data})
 
 
-def _internal(error: Exception) -> types.CallToolResult:
+def _internal(error: Exception) -> ToolResult:
     log_id = uuid4().hex[:12]
     logger.error("internal error %s", log_id, exc_info=error)
-    return types.CallToolResult(
-        content=[types.TextContent(text=f"internal error: the server's log has the details under {log_id}")],
-        is_error=True,
-        _meta={ERROR_META_KEY: {"kind": "internal", "code": "internal_error", "data": {"log_id": log_id}}},
-    )
+    text = f"internal error: the server's log has the details under {log_id}"
+    return _failure(text, {"kind": "internal", "code": "internal_error", "data": {"log_id": log_id}})
+
+
+def _failure(text: str, meta: JsonObject) -> ToolResult:
+    return ToolResult(({"type": "text", "text": text},), None, True, {ERROR_META_KEY: meta})

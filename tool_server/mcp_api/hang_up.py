@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
-from starlette.requests import Request
 
 from tool_server.background import background
 
 Result = TypeVar("Result")
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+"""ASGI's `receive` of one request."""
 
 LOOK_SECONDS = 0.05
 """How often calls are looked at, and how old one must be before its connection is watched."""
@@ -21,7 +23,7 @@ LOOK_SECONDS = 0.05
 
 @dataclass(eq=False, slots=True)
 class _Running:
-    request: Request
+    receive: Receive
     scope: anyio.CancelScope
     started: float
     watched: bool = False
@@ -37,10 +39,10 @@ class HangUpWatch:
     def __init__(self) -> None:
         self._running: set[_Running] = set()
 
-    async def run(self, request: Request, work: Callable[[], Awaitable[Result]]) -> Result | None:
-        """Await `work()`; None when the client left before it was done."""
+    async def run(self, receive: Receive, work: Callable[[], Awaitable[Result]]) -> Result | None:
+        """Await `work()`; None when the client left before it was done. The request's body must have been read."""
         with anyio.CancelScope() as scope:
-            entry = _Running(request, scope, time.monotonic())
+            entry = _Running(receive, scope, time.monotonic())
             self._running.add(entry)
             try:
                 return await work()
@@ -66,7 +68,7 @@ class HangUpWatch:
 
     async def _watch(self, entry: _Running) -> None:
         # After the answer, too, the next message is a disconnect: the task ends with the request at the latest.
-        while (await entry.request.receive())["type"] != "http.disconnect":
+        while (await entry.receive())["type"] != "http.disconnect":
             pass
         if entry in self._running:
             entry.scope.cancel()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import anyio
 from mcp.server import ServerRequestContext
@@ -22,9 +20,12 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tool_server.mcp_api.hang_up import HangUpWatch
-from tool_server.mcp_api.stdin import can_be_watched, read_lines
-from tool_server.mcp_api.tools import Invoke, ToolHandlers
+from tool_server.mcp_api.calls import Invoke, ToolCalls
+from tool_server.mcp_api.lane.answers import NAME, Answers, ServerInfo
+from tool_server.mcp_api.lane.http import Doors, HttpLane
+from tool_server.mcp_api.lane.requests import MODERN
+from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.model.catalog import Catalog
 
@@ -32,12 +33,6 @@ INSTRUCTIONS = (
     "Each tool runs in a sandbox. Arguments are checked against the tool's schema; when a call is refused, the "
     "message names the path, what was expected and what was got, so correct the arguments and call again."
 )
-
-
-LONGEST_LINE = 16 * 2**20
-"""Bytes of one message over stdio."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +43,20 @@ class HttpSettings:
     """Host header values; `name:*` takes any port."""
     allowed_origins: Sequence[str]
     max_body_bytes: int
+    lane: bool = True
+    """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
+
+
+class LineOutput(Protocol):
+    """Where the SDK writes messages over stdio."""
+
+    async def write(self, text: str) -> None:
+        """One message with the line's end."""
+        ...
+
+    async def flush(self) -> None:
+        """Send what was written."""
+        ...
 
 
 class McpServer:
@@ -56,21 +65,25 @@ class McpServer:
     def __init__(
         self, catalog: Callable[[], Catalog], invoke: Invoke, version: str, tracer: CallTracer = NO_TRACER
     ) -> None:
-        self._hang_up = HangUpWatch()
-        handlers = ToolHandlers(catalog, invoke, self._hang_up, tracer=tracer)
+        self._listing = Listing(catalog)
+        self._calls = ToolCalls(invoke, tracer)
+        self._answers = Answers(MODERN, ServerInfo(NAME, NAME, version))
+        self.lane: HttpLane | None = None
+        """What stands in front of the SDK, once `http_app` was called with it."""
+        handlers = ToolHandlers(self._listing, self._calls)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
         self._handshake_session: ServerSession | None = None
         self._server: Server[Any] = Server(
-            "tool-server",
+            NAME,
             version=version,
-            title="tool-server",
+            title=NAME,
             instructions=INSTRUCTIONS,
             cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
             on_list_tools=handlers.list_tools,
             on_call_tool=handlers.call_tool,
             on_subscriptions_listen=self._listen,
-            get_tool_input_schema=handlers.input_schema,
+            get_tool_input_schema=self._listing.input_schema_with_headers,
         )
         # The SDK's tracing middleware: making its spans costs as much as checking a call, wanted or not.
         self._server.middleware.clear()
@@ -107,25 +120,29 @@ class McpServer:
                 # Without sessions there is nothing that a stream opened by GET could carry, or a DELETE could end.
                 await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
 
-        return serve
+        if not settings.lane:
+            return serve
+        doors = Doors(frozenset(settings.allowed_hosts), frozenset(settings.allowed_origins), settings.max_body_bytes)
+        self.lane = HttpLane(serve, doors, self._listing, self._calls, self._answers)
+        return self.lane
 
     def watching_clients(self) -> AbstractAsyncContextManager[None]:
         """Stops the calls of HTTP clients that hang up, while the block runs."""
-        return self._hang_up.watching()
+        return self._calls.watching_clients()
 
     def close_subscriptions(self) -> None:
         """End every open `subscriptions/listen` stream gracefully."""
         self._listen.close()
 
-    async def serve_stdio(self) -> None:
-        """Serve one client over this process's stdin and stdout until it closes them."""
+    async def serve_lines(self, lines: AsyncIterable[str], output: LineOutput) -> None:
+        """Serve one client whose messages arrive as lines, until they end."""
         self._server.middleware.append(self._remember_handshake_session)
         options = self._server.create_initialization_options(NotificationOptions(tools_changed=True))
+        # The SDK asks no more of its two files than these have.
+        given, wanted = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str]", output)
         try:
-            async with _standard_input() as lines, stdio_server(stdin=lines) as (read_stream, write_stream):
+            async with stdio_server(stdin=given, stdout=wanted) as (read_stream, write_stream):
                 await self._server.run(read_stream, write_stream, options)
-        except* BrokenPipeError:
-            logger.warning("the client no longer reads what this server writes")
         finally:
             self._handshake_session = None
 
@@ -136,14 +153,3 @@ class McpServer:
         if ctx.method == "notifications/initialized":
             self._handshake_session = ctx.session
         return result
-
-
-@asynccontextmanager
-async def _standard_input() -> AsyncGenerator[anyio.AsyncFile[str] | None]:
-    """Standard input in the one respect in which the SDK uses it; None leaves the reading to the SDK."""
-    descriptor = sys.stdin.fileno()
-    if not can_be_watched(descriptor):
-        yield None
-        return
-    async with aclosing(read_lines(descriptor, LONGEST_LINE)) as lines:
-        yield cast("anyio.AsyncFile[str]", lines)

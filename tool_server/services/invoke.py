@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, cast
-from uuid import uuid4
 
 import anyio
 
@@ -81,7 +81,7 @@ class InvokeService:
                 "unknown_tool", f"there is no tool {name[:100]!r} here: list the tools again", {"tool": name[:200]}
             )
         self._recorder.require_room()
-        running = _RunningCall(uuid4().hex, entry, caller, self._clock.now(), arguments)
+        running = _RunningCall(os.urandom(16).hex(), entry, caller, self._clock.now(), arguments)
         try:
             result = await self._run(running, arguments)
             running.outcome = Outcome.TOOL_ERROR if result.is_error else Outcome.OK

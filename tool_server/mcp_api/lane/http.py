@@ -1,0 +1,206 @@
+"""The fast lane over Streamable HTTP: plain `tools/call` and `tools/list` of the modern era.
+
+A request is answered here only when every check that the authentication and the SDK make would let it pass. All
+others, the refused ones among them, go to them as they came, body and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tool_server.errors import InvalidInput, NotFound
+from tool_server.mcp_api.calls import NO_ORIGIN, Origin, ToolCalls
+from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
+from tool_server.mcp_api.lane.answers import INVALID_PARAMS, Answers
+from tool_server.mcp_api.lane.requests import CALL, LIST, MODERN, Call, List, Request, read_modern, read_request
+from tool_server.mcp_api.listing import Listing
+from tool_server.model.caller import Caller
+
+Headers = Mapping[bytes, bytes]
+
+_FAMILIAR = frozenset(
+    {
+        *(b"host", b"origin", b"authorization", b"accept", b"accept-encoding", b"accept-language", b"user-agent"),
+        *(b"content-type", b"content-length", b"connection", b"keep-alive", b"transfer-encoding", b"cache-control"),
+        *(b"pragma", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-dest", b"traceparent", b"tracestate"),
+        *(b"mcp-protocol-version", b"mcp-method", b"mcp-name"),
+    }
+)
+"""Headers of which none but those looked at here mean anything to the SDK."""
+
+_JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
+_BOTH_TYPES = frozenset({"application/json", "text/event-stream"})
+_METHODS = frozenset({CALL.encode(), LIST.encode()})
+_OK, _BAD_REQUEST = 200, 400
+
+
+class Doors(NamedTuple):
+    """What the SDK lets in."""
+
+    hosts: frozenset[str]
+    """Host header values; `name:*` takes any port."""
+    origins: frozenset[str]
+    max_body_bytes: int
+
+
+class HttpLane:
+    """An ASGI application in front of the SDK's, behind the authentication.
+
+    Args:
+        sdk: answers whatever is not answered here.
+        doors: what it lets in.
+        listing: the tools.
+        calls: what runs them.
+        answers: writes in the modern era's version.
+    """
+
+    def __init__(self, sdk: ASGIApp, doors: Doors, listing: Listing, calls: ToolCalls, answers: Answers) -> None:
+        self._sdk = sdk
+        self._max_body_bytes = doors.max_body_bytes
+        self._listing = listing
+        self._calls = calls
+        self._answers = answers
+        self.answered = 0
+        """Requests that did not reach the SDK."""
+        # Clients say the same again and again.
+        self._opens = lru_cache(maxsize=256)(partial(_opens, doors))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            headers = dict[bytes, bytes](scope["headers"])
+            if len(headers) == len(scope["headers"]) and self._are_plain(headers):
+                message = await _whole_body(receive, self._max_body_bytes)
+                status, answer = await self._answer(headers, message, scope["state"]["caller"], receive)
+                if answer is not None:
+                    self.answered += 1
+                    await _respond(send, status, answer)
+                    return
+                receive = _replay(message, receive)
+        await self._sdk(scope, receive, send)
+
+    def _are_plain(self, headers: Headers) -> bool:
+        return (
+            headers.get(b"mcp-protocol-version") == _MODERN
+            and headers.get(b"mcp-method") in _METHODS
+            and headers.get(b"content-type") in _JSON_TYPES
+            and _accepts_both(headers.get(b"accept", b""))
+            and self._opens(headers.get(b"host"), headers.get(b"origin"))
+            and _is_short(headers.get(b"content-length"), self._max_body_bytes)
+            and _mean_nothing(headers.keys() - _FAMILIAR)
+        )
+
+    async def _answer(
+        self, headers: Headers, message: Message, caller: Caller, receive: Receive
+    ) -> tuple[int, bytes | None]:
+        request = _request_in(message, self._max_body_bytes)
+        if request is None or request.method.encode() != headers[b"mcp-method"]:
+            return _OK, None
+        asked = read_modern(request)
+        if isinstance(asked, List):
+            return _OK, self._listed(request, asked)
+        if (
+            isinstance(asked, Call)
+            and self._listing.offers_plain(asked.name)
+            and asked.name.encode() == headers.get(b"mcp-name")
+        ):
+            return await self._called(request, asked, caller, receive, _origin(headers))
+        return _OK, None
+
+    async def _called(
+        self, request: Request, asked: Call, caller: Caller, receive: Receive, origin: Origin
+    ) -> tuple[int, bytes]:
+        try:
+            result = await self._calls.call_while_connected(receive, asked.name, asked.arguments, caller, origin)
+        except NotFound as error:  # uninstalled a moment ago
+            return _BAD_REQUEST, self._answers.failed(request.id, INVALID_PARAMS, error.message)
+        return _OK, self._answers.called(request.id, result)
+
+    def _listed(self, request: Request, asked: List) -> bytes | None:
+        try:
+            page = self._listing.page(asked.cursor)
+        except InvalidInput:
+            return None
+        return self._answers.listed(request.id, page)
+
+
+_MODERN = MODERN.encode()
+_TRACE_HEADERS = (b"traceparent", b"tracestate")
+
+
+def _origin(headers: Headers) -> Origin:
+    if b"traceparent" not in headers:
+        return NO_ORIGIN
+    traced = {name.decode(): headers[name].decode("latin-1") for name in _TRACE_HEADERS if name in headers}
+    return Origin(headers=traced)
+
+
+def _opens(doors: Doors, host: bytes | None, origin: bytes | None) -> bool:
+    if host is None or not _matches(host.decode("latin-1"), doors.hosts):
+        return False
+    return origin is None or _matches(origin.decode("latin-1"), doors.origins)
+
+
+def _matches(value: str, allowed: frozenset[str]) -> bool:
+    base, colon, port = value.rpartition(":")
+    return value in allowed or (bool(colon) and port.isascii() and port.isdigit() and f"{base}:*" in allowed)
+
+
+@lru_cache(maxsize=256)
+def _accepts_both(accept: bytes) -> bool:
+    types = {part.strip().split(";")[0].strip().lower() for part in accept.decode("latin-1").split(",")}
+    return types >= _BOTH_TYPES
+
+
+def _is_short(content_length: bytes | None, limit: int) -> bool:
+    return content_length is None or (content_length.isdigit() and int(content_length[:20]) <= limit)
+
+
+def _mean_nothing(unfamiliar: Iterable[bytes]) -> bool:
+    # Names not in lower case are against ASGI, and might be any.
+    return all(name.islower() and not name.startswith(b"mcp-") for name in unfamiliar)
+
+
+async def _whole_body(receive: Receive, limit: int) -> Message:
+    """The body as one message: all of it, or what came until it was too long, or word that the client has left."""
+    message = await receive()
+    if not message.get("more_body"):
+        return message
+    body = bytearray(message.get("body", b""))
+    more = True
+    while more and len(body) <= limit:
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        body += message.get("body", b"")
+        more = bool(message.get("more_body"))
+    return {"type": "http.request", "body": bytes(body), "more_body": more}
+
+
+def _request_in(message: Message, limit: int) -> Request | None:
+    body = message.get("body", b"")
+    if message["type"] != "http.request" or message.get("more_body") or len(body) > limit:
+        return None
+    try:
+        return read_request(parse_agreed(body))
+    except NotAgreedError:
+        return None
+
+
+def _replay(message: Message, receive: Receive) -> Receive:
+    waiting = [message]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+async def _respond(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

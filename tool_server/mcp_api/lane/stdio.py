@@ -1,0 +1,196 @@
+"""The fast lane over stdio: plain `tools/call` of both eras and plain `tools/list` of the modern one.
+
+The first request of a conversation decides on its era, as in the SDK's `serve_dual_era_loop`. In the handshake era
+nothing is answered here before the SDK has accepted `initialize`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from tool_server.errors import InvalidInput, NotFound
+from tool_server.mcp_api.calls import ToolCalls
+from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
+from tool_server.mcp_api.lane.answers import CONNECTION_CLOSED, INVALID_PARAMS, Answers, ServerInfo
+from tool_server.mcp_api.lane.requests import (
+    MODERN,
+    VERSION_KEY,
+    Call,
+    List,
+    Request,
+    read_handshake,
+    read_modern,
+    read_request,
+)
+from tool_server.mcp_api.listing import Listing
+from tool_server.model.caller import LOCAL
+
+CLOSING_SECONDS = 1.0
+"""How long answers to calls that the end of the input cut short may take to be written."""
+
+_HANDSHAKE = "2025-11-25"
+"""Results of calls look alike in all versions of the handshake era."""
+
+
+class Era(Enum):
+    """What is known of a conversation."""
+
+    UNDECIDED = auto()
+    MODERN = auto()
+    GREETING = auto()
+    """The handshake era, before the SDK has accepted `initialize`."""
+    HANDSHAKE = auto()
+    UNKNOWN = auto()
+    """The SDK read a line that could not be read here, so that it alone knows."""
+
+
+class StdioLane:
+    """Answers plain requests.
+
+    Args:
+        listing: the tools.
+        calls: what runs them.
+        server: stamped on answers of the modern era.
+        write: writes one answer.
+        tasks: where calls run.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        calls: ToolCalls,
+        server: ServerInfo,
+        write: Callable[[bytes], Awaitable[None]],
+        tasks: TaskGroup,
+    ) -> None:
+        self._listing = listing
+        self._calls = calls
+        self._modern = Answers(MODERN, server)
+        self._handshake = Answers(_HANDSHAKE, server)
+        self._write = write
+        self._tasks = tasks
+        self.era = Era.UNDECIDED
+        self.alone = True
+        """Whether no line was left to the SDK yet."""
+        self._greetings: set[int | str] = set()
+        self._running: dict[int | str, anyio.CancelScope] = {}
+        self._unfinished: set[anyio.CancelScope] = set()
+        self._closing = False
+        self._settled = anyio.Event()
+
+    async def take(self, line: str) -> bool:
+        """Answer a line, now or in a task; False leaves it to the SDK."""
+        try:
+            value = parse_agreed(line.encode())
+        except (NotAgreedError, UnicodeEncodeError):
+            if self.era is Era.UNDECIDED and line.strip():
+                self.era = Era.UNKNOWN
+            return False
+        request = read_request(value)
+        if request is None:
+            return self._take_other(value)
+        self._decide(request)
+        if self.era is Era.MODERN:
+            return await self._take_modern(request)
+        if self.era is Era.HANDSHAKE and isinstance(asked := read_handshake(request), Call):
+            self._start(request, asked, self._handshake)
+            return True
+        return False
+
+    def greeted(self, request_id: int | str) -> None:
+        """The SDK has accepted the request of this id, which may have been `initialize`."""
+        if self.era is Era.GREETING and request_id in self._greetings:
+            self.era = Era.HANDSHAKE
+
+    async def close(self) -> None:
+        """Stop what runs and say so, as the SDK does at the end of the input."""
+        self._closing = True
+        if self._unfinished:
+            for scope in self._unfinished:
+                scope.cancel()
+            with anyio.move_on_after(CLOSING_SECONDS):
+                await self._settled.wait()
+
+    def _take_other(self, value: object) -> bool:
+        message = cast(dict[str, Any], value) if isinstance(value, dict) else {}
+        if "id" not in message and message.get("method") == "notifications/cancelled":
+            return self._cancel(message.get("params"))
+        if self.era is Era.UNDECIDED and "id" in message and "method" in message:
+            self.era = Era.UNKNOWN
+        return False
+
+    def _cancel(self, params: object) -> bool:
+        named: object = cast(dict[str, Any], params).get("requestId") if isinstance(params, dict) else None
+        # A boolean is an integer in Python, and names no request.
+        names_one = isinstance(named, int | str) and not isinstance(named, bool)
+        scope = self._running.get(_correlated(cast("int | str", named))) if names_one else None
+        if scope is not None:
+            scope.cancel()
+        # Nothing else is running that could be meant, unless the SDK runs it.
+        return scope is not None or self.alone
+
+    def _decide(self, request: Request) -> None:
+        greeting = request.method == "initialize"
+        if self.era is Era.UNDECIDED:
+            meta = request.params.get("_meta")
+            modern = not greeting and isinstance(meta, dict) and VERSION_KEY in meta
+            self.era = Era.MODERN if modern else Era.GREETING
+        if greeting:
+            self._greetings.add(request.id)
+
+    async def _take_modern(self, request: Request) -> bool:
+        match read_modern(request):
+            case Call() as asked:
+                self._start(request, asked, self._modern)
+            case List(cursor):
+                try:
+                    page = self._listing.page(cursor)
+                except InvalidInput as error:
+                    await self._write(self._modern.failed(request.id, INVALID_PARAMS, error.message))
+                else:
+                    await self._write(self._modern.listed(request.id, page))
+            case None:
+                return False
+        return True
+
+    def _start(self, request: Request, asked: Call, answers: Answers) -> None:
+        scope = anyio.CancelScope()
+        # Of two requests with one id the later one can be cancelled, as in the SDK.
+        self._running[_correlated(request.id)] = scope
+        self._unfinished.add(scope)
+        self._tasks.start_soon(self._call, request, asked, answers, scope)
+
+    async def _call(self, request: Request, asked: Call, answers: Answers, scope: anyio.CancelScope) -> None:
+        answer: bytes | None = None
+        try:
+            with scope:
+                try:
+                    answer = answers.called(request.id, await self._calls.call(asked.name, asked.arguments, LOCAL))
+                except NotFound as error:
+                    answer = answers.failed(request.id, INVALID_PARAMS, error.message)
+            if self._running.get(_correlated(request.id)) is scope:
+                del self._running[_correlated(request.id)]
+            if answer is None and self._closing:
+                answer = answers.failed(request.id, CONNECTION_CLOSED, "Connection closed")
+            if answer is not None:
+                await self._write(answer)
+        finally:
+            self._unfinished.discard(scope)
+            if not self._unfinished:
+                self._settled.set()
+                self._settled = anyio.Event()
+
+
+def _correlated(request_id: int | str) -> int | str:
+    # Clients may name request 7 as "7", as the SDK's `coerce_request_id` allows.
+    if isinstance(request_id, str):
+        try:
+            return int(request_id)
+        except ValueError:
+            pass
+    return request_id
