@@ -44,6 +44,7 @@ PRINTED = {
     "tool-server token create mastra": "ts_",
     "echo not-a-real-key '|' tool-server secret set": "WEATHER_KEY is set, to be sent to api.example.com",
     "tool-server secret list": "WEATHER_KEY",
+    "tool-server grant list": "No installed plugin requests anything.",
     "python -m ziglang cc": "",
     "extism-registry publish shouter": "published shouter 1.0.0",
     "extism-registry install shouter": "shouter is now at 1.0.0",

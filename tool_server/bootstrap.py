@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -271,6 +272,14 @@ async def watching(services: Services) -> AsyncGenerator[None]:
         yield
 
 
+async def _start_workers(pool: WorkerPool) -> None:
+    """Spare the first call the wait for its worker."""
+    try:
+        await pool.warm()
+    except Unavailable as error:
+        logger.error("%s", error.message)
+
+
 def _program_reader(artifacts: ArtifactStore) -> Callable[[str], Awaitable[bytes]]:
     async def read(digest: str) -> bytes:
         try:
@@ -366,7 +375,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
 
     @asynccontextmanager
     async def living() -> AsyncGenerator[None]:
-        async with watching(services), mcp.watching_clients():
+        async with watching(services), mcp.watching_clients(), background(partial(_start_workers, services.pool)):
             yield
 
     pages: list[BaseRoute] = [home_page(lambda: services.catalog.current, services.catalog.describe, VERSION)]

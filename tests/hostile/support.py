@@ -71,7 +71,7 @@ class Vitals:
     children: frozenset[int]
     zombies: int
     descriptors: int
-    """Of the server process, without the two that each child takes."""
+    """Of the server process, without the three that each child takes: socket, standard error, shared memory."""
     most_descriptors: int
     """Of any child."""
     private: int
@@ -88,7 +88,7 @@ def vitals(pid: int) -> Vitals:
     return Vitals(
         frozenset(children),
         states.count("Z"),
-        _descriptors(pid) - 2 * len(children),
+        _descriptors(pid) - 3 * len(children),
         max(descriptors, default=0),
         own + sum(_private(child) for child in children),
         own,
@@ -238,12 +238,13 @@ class Arena:
 
         def at_rest() -> bool:
             seen = vitals(self.pid)
-            return not (pool.busy or pool.waiting or seen.zombies) and seen.children == pool.pids
+            known = pool.pids | self.services.validation.pids
+            return not (pool.busy or pool.waiting or seen.zombies) and seen.children == known
 
         await until(at_rest)
         seen = vitals(self.pid)
         config = self.services.config
-        assert len(seen.children) <= config.workers + config.spare_workers
+        assert len(pool.pids) <= config.workers + config.spare_workers + config.limits.reserve
         return seen
 
 
