@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tool_server.errors import InvalidInput
-from tool_server.model.json_value import JsonValue, canonical_json, json_type, parse_json
+from tool_server.model.json_value import JsonValue, canonical_json, has_long_number, json_type, parse_json
 
 json_values: st.SearchStrategy[JsonValue] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -73,3 +73,19 @@ def test_integers_beyond_64_bits_have_a_canonical_spelling_too() -> None:
 )
 def test_json_types_are_named_as_in_json_schema(value: JsonValue, name: str) -> None:
     assert json_type(value) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "long"),
+    [
+        (b"", False),
+        (b"1" * 18, False),
+        (b"1" * 19, True),
+        (b"12345678901234567 1", False),
+        (b'{"a": -9223372036854775808}', True),
+        ("\u0661".encode() * 30, False),
+        (b"x" * 100 + b"0123456789" * 2 + b"x", True),
+    ],
+)
+def test_a_row_of_nineteen_digits_is_found_wherever_it_stands(text: bytes, long: bool) -> None:
+    assert has_long_number(text) is long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -99,3 +100,13 @@ def test_a_size_beyond_the_limit_is_refused_wherever_the_body_is(descriptor: int
         decoder.feed(encode_long(FrameType.RESULT, {}, bytes(2**17 + 1), near))
         with pytest.raises(InvalidInput, match="at most"):
             decoder.next_frame()
+
+
+def test_where_files_may_not_be_that_large_there_is_none() -> None:
+    program = (
+        "import resource; from tool_server.sandbox.exchange import make_descriptor; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)); import signal; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); print(make_descriptor())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == "None\n"

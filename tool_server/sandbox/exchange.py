@@ -63,7 +63,8 @@ class SharedMemory:
 
 
 def make_descriptor() -> int | None:
-    """A file for one exchange, its size sealed; None where the system has no such files."""
+    """A file for one exchange, its size sealed; None where the system has no such files, or not of
+    that size."""
     if sys.platform != "linux":
         return None
     descriptor = os.memfd_create("tool-server-exchange", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -71,7 +72,7 @@ def make_descriptor() -> int | None:
         os.ftruncate(descriptor, SIZE)
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
-    except OSError:
+    except OSError:  # a limit on the size of files holds for this one, too
         os.close(descriptor)
-        raise
+        return None
     return descriptor

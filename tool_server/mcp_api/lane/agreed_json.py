@@ -11,10 +11,11 @@ import re
 
 import orjson
 
+from tool_server.model.json_value import has_long_number
+
 _MAX_BRACKETS = 150
 """More opening brackets than this may be nested more deeply than pydantic's parser goes (200)."""
 
-_LONG_DIGITS = re.compile(rb"[0-9]{19}")
 _STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -28,7 +29,7 @@ def parse_agreed(raw: bytes) -> object:
     Raises:
         NotAgreedError: leave it to the SDK.
     """
-    if _LONG_DIGITS.search(raw) is not None:
+    if has_long_number(raw):
         raise NotAgreedError
     if raw.count(b"[") + raw.count(b"{") > _MAX_BRACKETS and _is_deep(raw):
         raise NotAgreedError
