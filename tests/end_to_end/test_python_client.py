@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(300)
 MODERN, HANDSHAKE = "2026-07-28", "legacy"
 ERAS = [MODERN, HANDSHAKE]
 ADD = {"a": 2, "b": 40}
-ONE_WORKER = {"TOOL_SERVER_WORKERS": "1"}
+ONE_WORKER = {"TOOL_SERVER_WORKERS": "1", "TOOL_SERVER_LIMITS__RESERVE": "0"}
 
 
 def over_stdio(data_dir: Path, *options: str, **settings: str) -> StdioServerParameters:

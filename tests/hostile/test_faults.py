@@ -106,6 +106,9 @@ async def test_every_call_that_a_killed_server_had_answered_is_in_the_log_after_
 async def test_a_worker_that_is_suspended_in_a_call_ends_that_call_in_time_and_no_other(server: RunningServer) -> None:
     async with client_of(server) as client:
         assert await add(client, 1)
+        with anyio.fail_after(30):
+            while not await at_rest(server.pid):
+                pass
         for pid in descendants(server.pid):
             os.kill(pid, signal.SIGSTOP)
         with anyio.fail_after(30):
@@ -130,10 +133,7 @@ async def test_a_worker_that_is_suspended_while_it_compiles_ends_the_publish_in_
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(publish_slowly)
-                await until(lambda: services.pool.busy == 1)
-                (pid,) = services.pool.pids
-                await until(lambda: threads_of(pid) > 1)
-                os.kill(pid, signal.SIGSTOP)
+                os.kill(await compiling(services), signal.SIGSTOP)
             await publish(services, "sums")
         assert outcome[0].code in ("compile_limit", "invalid_wasm")
 
@@ -151,11 +151,29 @@ async def test_a_publish_whose_process_is_killed_is_told_to_try_again_and_never_
                     assert refused.value.code in ("worker_lost", "worker_start_failed")
 
                 tasks.start_soon(publish_slowly)
-                await until(lambda: services.pool.busy == 1)
-                (pid,) = services.pool.pids
-                await until(lambda pid=pid: threads_of(pid) > 1)
-                os.kill(pid, signal.SIGKILL)
+                os.kill(await compiling(services), signal.SIGKILL)
         await publish(services, "sums")
+
+
+async def at_rest(pid: int) -> bool:
+    """Whether no worker of a server does anything for a while, such as starting."""
+    before = {child: cpu_of(child) for child in descendants(pid)}
+    await anyio.sleep(0.3)
+    return before == {child: cpu_of(child) for child in descendants(pid)}
+
+
+def cpu_of(pid: int) -> list[str]:
+    """User and system time of a process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:
+        return []
+
+
+async def compiling(services: Services) -> int:
+    """The process that compiles, once one does."""
+    await until(lambda: any(threads_of(pid) > 1 for pid in services.pool.pids))
+    return next(pid for pid in services.pool.pids if threads_of(pid) > 1)
 
 
 def threads_of(pid: int) -> int:

@@ -10,6 +10,7 @@ called. A folder for each module keeps it at that: no compile reaches the code o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from tool_server.errors import Unavailable
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _MOST_FILES = 64
 """Of one compile; there are two, the module and the runtime's own kernel."""
@@ -85,13 +88,13 @@ class CacheEntry:
         """Note down what was compiled.
 
         Raises:
-            Unavailable: `storage_error`, also where the engine could not write its code.
+            Unavailable: `storage_error`; `disk_full`, also where the engine could not write its code.
         """
         try:
             files = dict(self._compiled())
             if not files:
                 raise Unavailable(
-                    "storage_error", f"the engine could not write compiled code into {self.code}: is the disk full?"
+                    "disk_full", f"the engine could not write compiled code into {self.code}: make room on the disk"
                 )
             _replace(self._marker, json.dumps(files))
         except OSError as error:
@@ -178,4 +181,5 @@ def _bytes_in(folder: Path) -> int:
 
 
 def _cannot_write(folder: Path, error: OSError) -> Unavailable:
-    return Unavailable("storage_error", f"cannot write into the compile cache {folder}: {error.strerror}")
+    code = "disk_full" if error.errno in _FULL else "storage_error"
+    return Unavailable(code, f"cannot write into the compile cache {folder}: {error.strerror}")
