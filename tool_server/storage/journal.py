@@ -80,13 +80,15 @@ class _JournalFile:
 
     def close(self) -> None:
         """Let go of the file, and remove it where it is empty."""
-        if self._map is None:
+        if self._descriptor < 0:
             return
-        self._map.close()
-        self._map = None
+        if self._map is not None:
+            self._map.close()
+            self._map = None
         if self._end <= len(_HEADER):
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+        self._descriptor = -1
 
     def _take_space(self) -> None:
         if self._descriptor < 0:
