@@ -37,6 +37,10 @@ def parse_manifest_bytes(raw: bytes) -> tuple[Manifest, tuple[Finding, ...]]:
     return parse_manifest(document)
 
 
+MAX_FIELDS = 200
+"""Of a manifest, known or not."""
+
+
 def parse_manifest(document: JsonObject) -> tuple[Manifest, tuple[Finding, ...]]:
     """The canonical manifest, and a note for every other form that was rewritten.
 
@@ -46,6 +50,9 @@ def parse_manifest(document: JsonObject) -> tuple[Manifest, tuple[Finding, ...]]
     Raises:
         InvalidInput: `invalid_manifest`; `data` holds `path`, `expected` and `got`.
     """
+    if len(document) > MAX_FIELDS:
+        # Before anything is said about each of them: that takes the interpreter for half a second.
+        refuse((), f"at most {MAX_FIELDS} fields", f"{len(document)} fields")
     check_plain(document, code="invalid_manifest", what="plugin.json")
     forms = _Forms({field: value for field, value in document.items() if value is not None})
     for rewrite in (forms.wasm, forms.exports, forms.mastra, forms.schema, forms.limits, forms.permissions):
