@@ -114,6 +114,8 @@ async def test_a_cancelled_call_is_stopped_and_the_next_one_gets_its_worker(serv
         first = await server.call(1, era, "sums_add", {"a": 1, "b": 2})
         assert first["result"]["structuredContent"] == {"sum": 3}
         await server.ask(2, era, "tools/call", {"name": spin, "arguments": {}})
+        # The reserve lets this one by, and when it is answered the other one is running.
+        assert (await server.call(4, era, "sums_add", {"a": 2, "b": 2}))["result"]["structuredContent"] == {"sum": 4}
         await server.ask(3, era, "tools/call", {"name": "sums_add", "arguments": {"a": 3, "b": 4}})
         await server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}})
         assert (await server.answer(3))["result"]["structuredContent"] == {"sum": 7}
