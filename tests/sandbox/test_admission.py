@@ -91,7 +91,7 @@ class Gatekeeping(RuleBasedStateMachine):
         self.hall.admission.overtake()
 
     def could_run(self, ticket: Ticket) -> bool:
-        return ticket.caller.may_run and ticket.plugin.may_run
+        return all(account.running < account.most_running for account in (ticket.caller, ticket.plugin))
 
     @invariant()
     def nothing_is_forgotten(self) -> None:

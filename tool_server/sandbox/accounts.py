@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 PERIOD_S = 60.0
@@ -39,29 +40,24 @@ class Account:
     is over, so the last one may overdraw it; the debt is paid off before the next call is admitted.
     """
 
-    __slots__ = ("_filled_at", "_left", "allowance", "expected", "finish", "name", "running", "waiting")
+    __slots__ = (
+        *("_filled_at", "_left", "allowance", "expected", "finish", "most_running", "most_waiting", "name"),
+        *("running", "waiting"),
+    )
 
     def __init__(self, name: str, allowance: Allowance, now: float) -> None:
         self.name = name
         self.allowance = allowance
         self.running = 0
+        self.most_running = math.inf if allowance.calls is None else allowance.calls
         self.waiting = 0
+        self.most_waiting = math.inf if allowance.queue is None else allowance.queue
         self.finish = 0.0
         """Up to where a caller has used its share, in the queue's virtual time."""
         self.expected = 0.0
         """Seconds that a plugin's next call will hold a worker, judged by its last ones."""
         self._left = allowance.cpu_s or 0.0
         self._filled_at = now
-
-    @property
-    def may_run(self) -> bool:
-        """Whether one more call may run at once."""
-        return self.allowance.calls is None or self.running < self.allowance.calls
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether one more call may wait."""
-        return self.allowance.queue is None or self.waiting < self.allowance.queue
 
     def learn(self, held_s: float) -> None:
         """Take note of how long a call held its worker."""

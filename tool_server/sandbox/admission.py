@@ -83,7 +83,7 @@ class Admission:
         if self._closed:
             raise shutting_down()
         now = self._clock()
-        ticket = Ticket(self._callers.get(caller, now), self._plugins.get(plugin, now))
+        ticket = Ticket(self._callers.get(caller, now), self._plugins.get(plugin, now), now)
         if self._counts_cpu:
             for account, kind in ((ticket.caller, "caller"), (ticket.plugin, "plugin")):
                 if wait_s := account.seconds_until_funded(now):
@@ -136,6 +136,16 @@ class Admission:
         while self._has_stalled(now) and (ticket := self._queue.pop(self._may_use_reserve)) is not None:
             self._admit(ticket, now, in_reserve=True)
             self._notify(ticket)
+
+    def give_up(self, timeout_s: float) -> None:
+        """Turn away those who have waited for so long; to be called every now and then."""
+        now = self._clock()
+        late = [ticket for ticket in self._queue.longest_waiting() if now - ticket.entered_at >= timeout_s]
+        while late:
+            for ticket in late:
+                self._queue.remove(ticket)
+                self._refuse(ticket, self.busy(f"no worker became free within {timeout_s:g} s"))
+            late = [ticket for ticket in self._queue.longest_waiting() if now - ticket.entered_at >= timeout_s]
 
     def close(self) -> None:
         """Turn away everyone who waits or comes later."""
@@ -190,15 +200,16 @@ class Admission:
         self._notify(ticket)
 
     def _full(self, ticket: Ticket) -> Unavailable:
-        if not ticket.caller.may_wait:
+        if ticket.caller.waiting >= ticket.caller.most_waiting:
             return self.busy(f"{ticket.caller.waiting} calls of this caller are waiting already")
-        if not ticket.plugin.may_wait:
+        if ticket.plugin.waiting >= ticket.plugin.most_waiting:
             return self.busy(f"{ticket.plugin.waiting} calls of this plugin are waiting already")
         return self.busy(f"{len(self._queue)} calls are waiting already")
 
 
 def _may_run(ticket: Ticket) -> bool:
-    return ticket.caller.may_run and ticket.plugin.may_run
+    caller, plugin = ticket.caller, ticket.plugin
+    return caller.running < caller.most_running and plugin.running < plugin.most_running
 
 
 def shutting_down() -> Unavailable:

@@ -38,6 +38,8 @@ class Crew:
         self._dead: list[WorkerProcess] = []
         self._changed = anyio.Event()
         self._employed = anyio.Event()
+        self._watched = False
+        """Whether `_employed` is set."""
         self._least = 0
         self._closed = False
         self._failures = 0
@@ -65,8 +67,9 @@ class Crew:
         Raises:
             Unavailable: `worker_start_failed`.
         """
-        while (worker := self._pick(key, profile)) is not None:
-            self._idle.remove(worker)
+        idle = self._idle
+        while (index := self._pick(key, profile)) is not None:
+            worker = idle.pop(index)
             if worker.alive():
                 return self._employ(worker)
             self.lost(worker)
@@ -78,9 +81,16 @@ class Crew:
             self.discard(self._idle.pop(0))
         return self._employ(self.hire(profile))
 
-    def _pick(self, key: int, profile: Profile) -> WorkerProcess | None:
-        fitting = [worker for worker in self._idle if worker.profile == profile]
-        return next((worker for worker in fitting if key in worker.loaded), fitting[0] if fitting else None)
+    def _pick(self, key: int, profile: Profile) -> int | None:
+        """Which of the idle ones."""
+        fitting: int | None = None
+        for index, worker in enumerate(self._idle):
+            if worker.profile == profile:
+                if key in worker.loaded:
+                    return index
+                if fitting is None:
+                    fitting = index
+        return fitting
 
     def hire(self, profile: Profile = NO_FOLDERS) -> WorkerProcess:
         """Start a process that may see these folders.
@@ -178,7 +188,7 @@ class Crew:
                 if worker.expire(now):
                     _log.warning("worker %d ran over its deadline and was killed", worker.pid)
             if not self._busy:
-                self._employed = anyio.Event()
+                self._employed, self._watched = anyio.Event(), False
                 await self._employed.wait()
 
     async def close(self) -> None:
@@ -207,7 +217,8 @@ class Crew:
 
     def _employ(self, worker: WorkerProcess) -> WorkerProcess:
         self._busy.add(worker)
-        if not self._employed.is_set():
+        if not self._watched:
+            self._watched = True
             self._employed.set()
         if self._size() < self._wanted():
             self._changed.set()

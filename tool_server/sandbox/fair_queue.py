@@ -7,12 +7,11 @@ gives way (Suter et al., "Design considerations for supporting TCP with per-flow
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
-
-import anyio
 
 from tool_server.errors import Unavailable
 from tool_server.sandbox.accounts import Account
@@ -30,6 +29,8 @@ class Ticket:
 
     caller: Account
     plugin: Account
+    entered_at: float
+    """Monotonic seconds."""
     admitted_at: float | None = None
     """Monotonic seconds; None while it waits."""
     in_reserve: bool = False
@@ -38,8 +39,8 @@ class Ticket:
     cpu_s: float | None = None
     """What the call says to have used, seconds; None where nobody can say."""
     refusal: Unavailable | None = None
-    changed: anyio.Event | None = None
-    """Set on admission or refusal, where somebody waits."""
+    changed: Future[None] | None = None
+    """Done on admission or refusal, where somebody waits."""
 
 
 class VirtualTime:
@@ -52,11 +53,16 @@ class VirtualTime:
 
     def start(self, finish: float) -> float:
         """When the next call of somebody starts who has used its share up to `finish`."""
-        return min(max(finish, self.now), self.now + LONGEST_DEBT_S)
+        # This and what follows is done for every call: comparing is quicker than asking `min` and `max`.
+        now = self.now
+        if finish <= now:
+            return now
+        return finish if finish - now <= LONGEST_DEBT_S else now + LONGEST_DEBT_S
 
     def advance(self, start: float) -> None:
         """Somebody is served whose call starts here."""
-        self.now = max(self.now, start)
+        if start > self.now:
+            self.now = start
 
 
 @dataclass(eq=False, slots=True)
@@ -105,7 +111,7 @@ class FairQueue:
         Returns whether it was taken, and the ticket that had to leave for it, if any.
         """
         gone: Ticket | None = None
-        if self._size >= self._bound or not (ticket.caller.may_wait and ticket.plugin.may_wait):
+        if self._size >= self._bound or not (_may_wait(ticket.caller) and _may_wait(ticket.plugin)):
             gone = self._superfluous(ticket)
             if gone is None:
                 return False, None
@@ -124,10 +130,10 @@ class FairQueue:
         if best is None:
             return None
         caller, line = best
-        ticket = line.tickets[0]
+        ticket = line.tickets.popleft()
         caller.time.advance(line.start)
         line.start = caller.time.start(line.start + ticket.plugin.expected + QUANTUM_S)
-        self.remove(ticket)
+        self._left(ticket, caller, line)
         _to_the_end(caller.lines, ticket.plugin.name)
         _to_the_end(self._callers, ticket.caller.name)
         self._charge(ticket, caller.start)
@@ -140,13 +146,7 @@ class FairQueue:
         if caller is None or line is None or ticket not in line.tickets:
             return False
         line.tickets.remove(ticket)
-        self._size -= 1
-        ticket.caller.waiting -= 1
-        ticket.plugin.waiting -= 1
-        if not line.tickets:
-            del caller.lines[ticket.plugin.name]
-        if not caller.lines:
-            del self._callers[ticket.caller.name]
+        self._left(ticket, caller, line)
         return True
 
     def charge(self, ticket: Ticket) -> None:
@@ -163,10 +163,23 @@ class FairQueue:
         """Nobody runs and nobody waits any more: what the last caller used was nobody else's."""
         self._time.advance(account.finish)
 
+    def longest_waiting(self) -> list[Ticket]:
+        """The first ticket of every line."""
+        return [line.tickets[0] for caller in self._callers.values() for line in caller.lines.values()]
+
     def tickets_of(self, account: Account) -> list[Ticket]:
         """All that wait of a caller, or of a plugin."""
         lines = (line for caller in self._callers.values() for line in caller.lines.values())
         return [ticket for line in lines for ticket in line.tickets if account in (ticket.caller, ticket.plugin)]
+
+    def _left(self, ticket: Ticket, caller: _Caller, line: _Line) -> None:
+        self._size -= 1
+        ticket.caller.waiting -= 1
+        ticket.plugin.waiting -= 1
+        if not line.tickets:
+            del caller.lines[ticket.plugin.name]
+            if not caller.lines:
+                del self._callers[ticket.caller.name]
 
     def _charge(self, ticket: Ticket, start: float) -> None:
         self._time.advance(start)
@@ -195,11 +208,11 @@ class FairQueue:
         """The ticket that makes room for this one: the last of a line that stays the longer of the two."""
         own = self._callers.get(ticket.caller.name)
         lines: Iterable[_Line] = own.lines.values() if own else ()
-        if not ticket.plugin.may_wait:
+        if not _may_wait(ticket.plugin):
             name = ticket.plugin.name
-            others = self._callers.values() if ticket.caller.may_wait else ()
+            others = self._callers.values() if _may_wait(ticket.caller) else ()
             lines = [caller.lines[name] for caller in others if name in caller.lines]
-        elif ticket.caller.may_wait:
+        elif _may_wait(ticket.caller):
             longest = max(self._callers.values(), key=lambda caller: caller.account.waiting)
             if longest.account.waiting > ticket.caller.waiting + 1:
                 return max(longest.lines.values(), key=_length).tickets[-1]
@@ -207,6 +220,10 @@ class FairQueue:
         line = own.lines.get(ticket.plugin.name) if own else None
         is_longer = victim is not None and _length(victim) > (_length(line) if line else 0) + 1
         return victim.tickets[-1] if victim is not None and is_longer else None
+
+
+def _may_wait(account: Account) -> bool:
+    return account.waiting < account.most_waiting
 
 
 def _length(line: _Line) -> int:
@@ -218,5 +235,5 @@ Value = TypeVar("Value")
 
 def _to_the_end(turns: dict[str, Value], name: str) -> None:
     """Behind those that start at the same time."""
-    if name in turns:
+    if len(turns) > 1 and name in turns:
         turns[name] = turns.pop(name)

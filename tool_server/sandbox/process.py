@@ -156,17 +156,12 @@ class WorkerProcess:
         Raises:
             NotSentError: `worker_lost`; the worker never got the frame as a whole.
         """
-        view = memoryview(encode_long(frame_type, header, body, self._exchange))
+        data = encode_long(frame_type, header, body, self._exchange)
         try:
-            while True:
-                try:
-                    sent = self._socket.send(view)
-                except BlockingIOError:
-                    sent = 0
-                view = view[sent:]
-                if not view:
-                    return
+            sent = self._send(data)
+            while sent < len(data):
                 await anyio.wait_writable(self._socket)
+                sent += self._send(memoryview(data)[sent:])
         except (OSError, anyio.ClosedResourceError) as error:
             raise NotSentError("worker_lost", WORKER_LOST) from error
 
@@ -180,7 +175,7 @@ class WorkerProcess:
             self._paused = False
             self._loop.add_reader(self._socket, self._read)
         try:
-            while not self._decoder.pending or (frame := self._decoder.next_frame()) is None:
+            while (frame := self._decoder.next_frame()) is None:
                 if self._ended:
                     raise worker_lost()
                 self._arrival = self._loop.create_future()
@@ -192,6 +187,12 @@ class WorkerProcess:
             _log.error("worker %d sent what is no frame: %s", self.pid, error.message)
             raise worker_lost() from error
         return frame
+
+    def _send(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
 
     def expire(self, now: float) -> bool:
         """Kill it when its deadline has passed; says whether it did."""

@@ -49,6 +49,8 @@ class Services:
 class Session:
     """An exchange; afterwards `finished` says whether the worker is at rest and may be used again."""
 
+    __slots__ = ("_services", "_worker", "begun", "cpu_s", "finished", "supplied")
+
     def __init__(self, worker: WorkerProcess, services: Services) -> None:
         self._worker = worker
         self._services = services
@@ -125,7 +127,7 @@ class Session:
         header = {
             "key": loading.key,
             "export": call.export,
-            "config": dict(call.config),
+            "config": call.config,
             "output_bytes": call.limits.output_bytes,
             "owner": call.caller if call.reuse else "",
             "prepare": loading.prepare,
@@ -140,11 +142,11 @@ class Session:
             if not self.begun:
                 self.begun = True
                 worker.last = loading
-            if "cpu_us" in frame.header:
-                self.cpu_s = _count(frame.header, "cpu_us") / 1e6
             if frame.type is FrameType.RESULT:
-                return self._output(call, frame, Timings(queue_us, load_us))
+                return self._output(call, frame, queue_us, load_us)
             if frame.type is FrameType.ERROR:
+                if "cpu_us" in frame.header:  # not where the program could not be loaded
+                    self.cpu_s = _count(frame.header, "cpu_us") / 1e6
                 _refuse_folders(frame.header)
                 self._rest()
                 raise _call_failed(frame.header, milliseconds)
@@ -230,18 +232,15 @@ class Session:
             raise worker_lost()
         self._worker.loaded.add(loading.key)
 
-    def _output(self, call: Call, frame: Frame, before: Timings) -> GuestOutput:
-        limit = call.limits.output_bytes
+    def _output(self, call: Call, frame: Frame, queue_us: int, load_us: int) -> GuestOutput:
+        limit, header = call.limits.output_bytes, frame.header
         if len(frame.body) > limit:  # the worker checks too, but a guest may have taken the worker over
             raise CallFailed(
                 "output_too_large", f"the plugin answered {len(frame.body)} bytes; at most {limit} are accepted"
             )
         self._rest()
-        timings = Timings(
-            before.queue_us,
-            before.instantiate_us + _count(frame.header, "instantiate_us"),
-            _count(frame.header, "run_us"),
-        )
+        self.cpu_s = _count(header, "cpu_us") / 1e6
+        timings = Timings(queue_us, load_us + _count(header, "instantiate_us"), _count(header, "run_us"))
         return GuestOutput(bytes(frame.body), timings)
 
     def _allow(self, seconds: float) -> None:

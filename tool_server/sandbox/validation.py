@@ -6,16 +6,13 @@ import json
 import marshal
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
 from weakref import WeakKeyDictionary
 
-import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
@@ -29,11 +26,11 @@ from tool_server.model.catalog import CatalogEntry
 from tool_server.model.json_value import JsonObject
 from tool_server.model.protection import Protection
 from tool_server.model.tool import Finding, ToolDefinition
-from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Bounds, Gate, shutting_down
 from tool_server.sandbox.process import NotSentError, WorkerProcess
 from tool_server.sandbox.settings import Profile, WorkerSetup
 from tool_server.sandbox.validation_task import Exchange, Task, fields_of
+from tool_server.sandbox.workplace import Workplace
 
 _LINTS = 1
 """Publishes that are linted at once, beside the calls and in processes of their own."""
@@ -101,51 +98,30 @@ class ValidatorPool:
         self._tools: WeakKeyDictionary[CatalogEntry, _Tool] = WeakKeyDictionary()
         self._next_key = 0
         self._profile = _imported_from()
-        self._stack = AsyncExitStack()
-        self._crew: Crew | None = None
+        self._workplace = Workplace(
+            partial(_setup, settings), settings.processes, 0, (self._checks, self._lints), _start
+        )
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tool-server-"))
-            setup = _setup(self._settings, Path(folder))
-            crew = Crew(partial(WorkerProcess.spawn, setup), self._settings.processes, 0)
-            tasks = await stack.enter_async_context(anyio.create_task_group())
-            tasks.start_soon(crew.tend)
-            tasks.start_soon(crew.watch)
-            stack.push_async_callback(self._shut, crew, tasks.cancel_scope)
-            self._crew = crew
-            self._stack = stack.pop_all()
+        await self._workplace.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Errors of the body pass by the task group, which would wrap them.
-        await self._stack.aclose()
-
-    async def _shut(self, crew: Crew, tasks: anyio.CancelScope) -> None:
-        tasks.cancel()
-        await self._end(crew)
+        await self._workplace.__aexit__()
 
     async def end_tasks(self) -> None:
         """End every check, running or waiting, as `shutting_down`, and take no more."""
-        if self._crew is not None:
-            await self._end(self._crew)
-
-    async def _end(self, crew: Crew) -> None:
-        self._crew = None
-        self._checks.close()
-        self._lints.close()
-        with anyio.CancelScope(shield=True):
-            await crew.close()
+        await self._workplace.end()
 
     @property
     def pids(self) -> frozenset[int]:
         """Process ids of the validators."""
-        return self._crew.pids if self._crew else frozenset()
+        return self._workplace.pids
 
     @property
     def busy(self) -> int:
         """Validators with a task in hand."""
-        return self._crew.busy if self._crew else 0
+        return self._workplace.busy
 
     @property
     def waiting(self) -> int:
@@ -216,15 +192,18 @@ class ValidatorPool:
     async def _attempt(self, task: Task, *, disposable: bool = False) -> bytes:
         """Run a task, and again where somebody else ended the process: a task changes nothing, however often it ran."""
         for _ in range(_ATTEMPTS):
-            crew = self._open_crew()
-            worker = await self._ready_worker(crew, task.key, disposable)
+            crew = self._workplace.crew
+            take = (
+                partial(crew.employ_extra, self._profile) if disposable else partial(crew.take, task.key, self._profile)
+            )
+            worker = await self._workplace.made_ready(take(), take)
             exchange = Exchange(worker)
             try:
                 return await exchange.run(task)
             except CallFailed as error:
                 if exchange.finished:
                     raise
-                if self._crew is None:
+                if not self._workplace.is_open:
                     raise shutting_down() from error
                 if not isinstance(error, NotSentError):
                     await self._require_blameless(worker, task)
@@ -242,26 +221,9 @@ class ValidatorPool:
         if not worker.killed_from_outside:
             raise task.limit("ends the process that does it")
 
-    async def _ready_worker(self, crew: Crew, key: int, disposable: bool) -> WorkerProcess:
-        while True:  # ends: after a few failed starts the crew refuses for a while
-            worker = crew.employ_extra(self._profile) if disposable else crew.take(key, self._profile)
-            if worker.ready:
-                return worker
-            try:
-                await Exchange(worker).start()
-            except CallFailed:
-                await worker.reap()
-                crew.lost(worker)
-            except BaseException:  # cancelled
-                crew.discard(worker)
-                raise
-            else:
-                return worker
 
-    def _open_crew(self) -> Crew:
-        if self._crew is None:
-            raise shutting_down()
-        return self._crew
+async def _start(worker: WorkerProcess) -> None:
+    await Exchange(worker).start()
 
 
 def _arguments_limit(what: str) -> ToolServerError:

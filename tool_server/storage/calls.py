@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import cast
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Dialect, func, insert, select
 
 from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
 from tool_server.storage.database import Database
 from tool_server.storage.tables import AnyRow, calls
 
 _MAX_LIMIT = 2**31 - 1
+
+_COLUMNS = tuple(column.name for column in calls.columns if column.name != "sequence")
 
 _requests = TypeAdapter(tuple[OutboundRequest, ...])
 
@@ -43,7 +47,19 @@ class SqlCallLog:
 
 
 def _append(connection: Connection, records: Sequence[CallRecord]) -> None:
-    connection.execute(insert(calls), [_encode(record) for record in records])
+    statement, stored_moment = _bulk_insert(connection.dialect)
+    connection.exec_driver_sql(statement, [_encode(record, stored_moment) for record in records])
+
+
+@lru_cache(maxsize=4)
+def _bulk_insert(dialect: Dialect) -> tuple[str, Callable[[datetime], object]]:
+    """The statement for rows in the order of `_COLUMNS`, and what a moment is stored as.
+
+    SQLAlchemy's own way through many rows costs as much for each as the database itself.
+    """
+    compiled = insert(calls).compile(dialect=dialect, column_keys=_COLUMNS)
+    stored_moment = calls.c.started_at.type.dialect_impl(dialect).bind_processor(dialect)
+    return str(compiled), cast(Callable[[datetime], object], stored_moment)
 
 
 def _append_missing(connection: Connection, records: Sequence[CallRecord]) -> None:
@@ -67,27 +83,17 @@ def _count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(calls)).scalar_one()
 
 
-def _encode(record: CallRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "started_at": record.started_at,
-        "caller": record.caller,
-        "tool": record.tool,
-        "plugin": record.plugin,
-        "version": record.version,
-        "digest": record.digest,
-        "arguments_hash": record.arguments_hash,
-        "arguments_bytes": record.arguments_bytes,
-        "result_hash": record.result_hash,
-        "result_bytes": record.result_bytes,
-        "outcome": record.outcome.value,
-        "error": record.error,
-        "queue_us": record.timings.queue_us,
-        "instantiate_us": record.timings.instantiate_us,
-        "run_us": record.timings.run_us,
-        "total_us": record.total_us,
-        "requests": _requests.dump_json(record.requests).decode() if record.requests else None,
-    }
+def _encode(record: CallRecord, stored_moment: Callable[[datetime], object]) -> tuple[object, ...]:
+    timings = record.timings
+    return (
+        record.id,
+        stored_moment(record.started_at),
+        *(record.caller, record.tool, record.plugin, record.version, record.digest),
+        *(record.arguments_hash, record.arguments_bytes, record.result_hash, record.result_bytes),
+        *(record.outcome.value, record.error),
+        *(timings.queue_us, timings.instantiate_us, timings.run_us, record.total_us),
+        _requests.dump_json(record.requests).decode() if record.requests else None,
+    )
 
 
 def _decode(row: AnyRow) -> CallRecord:
