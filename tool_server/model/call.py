@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
@@ -91,8 +92,7 @@ class Probe:
     input: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Where a call's time went, microseconds."""
 
     queue_us: int = 0
@@ -103,8 +103,7 @@ class Timings:
     """In the guest and its host calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuestOutput:
+class GuestOutput(NamedTuple):
     """The bytes an export left on the Extism output."""
 
     data: bytes

@@ -47,6 +47,7 @@ class Admission:
 
     def __init__(self, bounds: Bounds, clock: Callable[[], float], notify: Callable[[Ticket], None]) -> None:
         self._bounds = bounds
+        self._permits = bounds.permits
         self._clock = clock
         self._notify = notify
         self._callers = Accounts(bounds.caller)
@@ -88,7 +89,7 @@ class Admission:
             for account, kind in ((ticket.caller, "caller"), (ticket.plugin, "plugin")):
                 if wait_s := account.seconds_until_funded(now):
                     raise _out_of_cpu(account, kind, wait_s)
-        if self._running < self._bounds.permits and _may_run(ticket):
+        if self._running < self._permits and _may_run(ticket):
             # Whoever waits all the same is held back by bounds of its own.
             self._queue.charge(ticket)
             self._admit(ticket, now)
@@ -127,7 +128,7 @@ class Admission:
             self._let_in(now)
             if ticket.in_reserve:
                 self.overtake()
-        elif not self.running:
+        elif not (self._running or self._in_reserve):
             self._queue.rest(ticket.caller)
 
     def overtake(self) -> None:
@@ -166,7 +167,7 @@ class Admission:
             self._refuse(gone, self._full(gone))
 
     def _let_in(self, now: float) -> None:
-        while self._running < self._bounds.permits and (ticket := self._queue.pop(_may_run)) is not None:
+        while self._running < self._permits and (ticket := self._queue.pop(_may_run)) is not None:
             self._admit(ticket, now)
             self._notify(ticket)
 

@@ -35,14 +35,15 @@ class Channel:
 
     def receive(self) -> Frame:
         """Wait for the next frame."""
-        while (frame := self._decoder.next_frame()) is None:
+        decoder = self._decoder
+        while not decoder.pending or (frame := decoder.next_frame()) is None:
             try:
                 data = self._socket.recv(_READ)
             except OSError:
                 os._exit(0)
             if not data:
                 os._exit(0)
-            self._decoder.feed(data)
+            decoder.feed(data)
         return frame
 
     def idle(self) -> bool:

@@ -33,6 +33,7 @@ class Crew:
         self._spawn = spawn
         self._workers = workers
         self._spares = spares
+        self._most = workers + spares
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._dead: list[WorkerProcess] = []
@@ -67,9 +68,7 @@ class Crew:
         Raises:
             Unavailable: `worker_start_failed`.
         """
-        idle = self._idle
-        while (index := self._pick(key, profile)) is not None:
-            worker = idle.pop(index)
+        while (worker := self._pick(key, profile)) is not None:
             if worker.alive():
                 return self._employ(worker)
             self.lost(worker)
@@ -81,16 +80,16 @@ class Crew:
             self.discard(self._idle.pop(0))
         return self._employ(self.hire(profile))
 
-    def _pick(self, key: int, profile: Profile) -> int | None:
-        """Which of the idle ones."""
+    def _pick(self, key: int, profile: Profile) -> WorkerProcess | None:
+        """Take one from the idle ones."""
         fitting: int | None = None
         for index, worker in enumerate(self._idle):
             if worker.profile == profile:
                 if key in worker.loaded:
-                    return index
+                    return self._idle.pop(index)
                 if fitting is None:
                     fitting = index
-        return fitting
+        return None if fitting is None else self._idle.pop(fitting)
 
     def hire(self, profile: Profile = NO_FOLDERS) -> WorkerProcess:
         """Start a process that may see these folders.
@@ -220,7 +219,8 @@ class Crew:
         if not self._watched:
             self._watched = True
             self._employed.set()
-        if self._size() < self._wanted():
+        # A crew that is whole, as it is for most calls, lacks nobody.
+        if len(self._busy) + len(self._idle) < self._most and self._size() < self._wanted():
             self._changed.set()
         return worker
 

@@ -196,13 +196,12 @@ class Runner:
         progress.run_us = int(elapsed * 1e6)
         interruptible = self._context.error is not None or elapsed > guest.options.timeout_ms / 1000 - _TIMER_MARGIN_S
         progress.reusable = not interruptible or code == INTERRUPTED
-        self._raise_failure(instance, request.export, code)
+        message = lib.extism_plugin_error(instance)
+        if code != 0 or message or self._context.error is not None:
+            self._raise_failure(request.export, code, text_of(message))
         return _output(instance, request.output_bytes)
 
-    def _raise_failure(self, instance: Any, export: str, code: int) -> None:
-        message = text_of(lib.extism_plugin_error(instance))
-        if code == 0 and not message and self._context.error is None:
-            return
+    def _raise_failure(self, export: str, code: int, message: bytes) -> None:
         log_line = self._log.drain()
         if self._context.error is not None:
             raise CallFailed("host_function", self._context.error)

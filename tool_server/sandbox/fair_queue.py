@@ -155,9 +155,11 @@ class FairQueue:
 
     def settle(self, ticket: Ticket, held_s: float) -> None:
         """Correct what a caller was charged, now that its call is over."""
-        ticket.caller.finish += held_s + QUANTUM_S - ticket.charged_s
+        caller = ticket.caller
+        caller.finish += held_s + QUANTUM_S - ticket.charged_s
         ticket.plugin.learn(held_s)
-        self._place(ticket.caller)
+        if caller.waiting:
+            self._place(caller)
 
     def rest(self, account: Account) -> None:
         """Nobody runs and nobody waits any more: what the last caller used was nobody else's."""
@@ -182,14 +184,15 @@ class FairQueue:
                 del self._callers[ticket.caller.name]
 
     def _charge(self, ticket: Ticket, start: float) -> None:
+        caller = ticket.caller
         self._time.advance(start)
         ticket.charged_s = ticket.plugin.expected + QUANTUM_S
-        ticket.caller.finish = start + ticket.charged_s
-        self._place(ticket.caller)
+        caller.finish = start + ticket.charged_s
+        if caller.waiting:
+            self._place(caller)
 
     def _place(self, account: Account) -> None:
-        if account.waiting:
-            self._callers[account.name].start = self._time.start(account.finish)
+        self._callers[account.name].start = self._time.start(account.finish)
 
     def _append(self, ticket: Ticket) -> None:
         caller = self._callers.get(ticket.caller.name)

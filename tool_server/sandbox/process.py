@@ -158,10 +158,12 @@ class WorkerProcess:
         """
         data = encode_long(frame_type, header, body, self._exchange)
         try:
-            sent = self._send(data)
-            while sent < len(data):
-                await anyio.wait_writable(self._socket)
-                sent += self._send(memoryview(data)[sent:])
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(data):
+                await self._send_rest(memoryview(data)[sent:])
         except (OSError, anyio.ClosedResourceError) as error:
             raise NotSentError("worker_lost", WORKER_LOST) from error
 
@@ -175,7 +177,7 @@ class WorkerProcess:
             self._paused = False
             self._loop.add_reader(self._socket, self._read)
         try:
-            while (frame := self._decoder.next_frame()) is None:
+            while not self._decoder.pending or (frame := self._decoder.next_frame()) is None:
                 if self._ended:
                     raise worker_lost()
                 self._arrival = self._loop.create_future()
@@ -188,11 +190,11 @@ class WorkerProcess:
             raise worker_lost() from error
         return frame
 
-    def _send(self, data: bytes | memoryview) -> int:
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
+    async def _send_rest(self, view: memoryview) -> None:
+        while view:
+            await anyio.wait_writable(self._socket)
+            with contextlib.suppress(BlockingIOError):
+                view = view[self._socket.send(view) :]
 
     def expire(self, now: float) -> bool:
         """Kill it when its deadline has passed; says whether it did."""

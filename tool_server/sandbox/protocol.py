@@ -53,9 +53,9 @@ class FrameType(IntEnum):
     NEED = 5
     """worker: it does not hold `key`; expects LOAD and then goes on with the call."""
     RESULT = 6
-    """worker: `{instantiate_us, run_us}` + output. Ends a call."""
+    """worker: `{us: [instantiating, running, CPU]}` + output. Ends a call; without a header it ends a trial."""
     ERROR = 7
-    """worker: `{code, message, instantiate_us, run_us}`. Ends a call or a load."""
+    """worker: `{code, message, us}`. Ends a call or a load, which has no `us`."""
     HOST_CALL = 8
     """worker: `{module, name, values, sizes}` + the blocks that the values point to, one after another."""
     HOST_RESULT = 9
@@ -99,9 +99,9 @@ class Exchange(Protocol):
 
 def encode_long(frame_type: FrameType, header: dict[str, Any], body: Body, exchange: Exchange | None) -> bytes:
     """The bytes of one frame; a long body goes through the exchange, where there is one."""
-    if len(body) <= _LONG or exchange is None or not exchange.put(body):
-        return encode(frame_type, header, body)
     text = orjson.dumps(header)
+    if len(body) <= _LONG or exchange is None or not exchange.put(body):
+        return b"".join((_PREFIX.pack(frame_type, len(text), len(body)), text, body))
     return _PREFIX.pack(frame_type | _EXCHANGED, len(text), len(body)) + text
 
 
@@ -116,22 +116,18 @@ class Decoder:
     def __init__(self, max_body: int, exchange: Exchange | None = None) -> None:
         self._max_body = max_body
         self._exchange = exchange
-        self._buffer: bytes | bytearray = b""
-        """What one read gave, as almost always; bytes that can grow once a frame needs more reads."""
-
-    @property
-    def pending(self) -> bool:
-        """Whether there are bytes that belong to no frame given so far."""
-        return bool(self._buffer)
+        self.pending: bytes | bytearray = b""
+        """Bytes that belong to no frame given so far: what one read gave, as almost always; bytes that can grow once
+        a frame needs more reads."""
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the wire."""
-        if not self._buffer:
-            self._buffer = data
+        if not self.pending:
+            self.pending = data
             return
-        if isinstance(self._buffer, bytes):
-            self._buffer = bytearray(self._buffer)
-        self._buffer += data
+        if isinstance(self.pending, bytes):
+            self.pending = bytearray(self.pending)
+        self.pending += data
 
     def next_frame(self) -> Frame | None:
         """The next complete frame, or None until more bytes are there.
@@ -139,13 +135,13 @@ class Decoder:
         Raises:
             InvalidInput: `invalid_frame`. The stream cannot be read any further.
         """
-        buffer = self._buffer
+        buffer = self.pending
         if len(buffer) < _PREFIX.size:
             return None
         number, header_size, body_size = _PREFIX.unpack_from(buffer)
-        exchanged = bool(number & _EXCHANGED)
-        frame_type = _TYPES.get(number & ~_EXCHANGED)
-        if frame_type is None or (exchanged and self._exchange is None):
+        exchange = self._exchange if number >= _EXCHANGED else None
+        frame_type = _TYPES.get(number if exchange is None else number & ~_EXCHANGED)
+        if frame_type is None:
             raise InvalidInput("invalid_frame", f"there is no frame type {number}")
         if header_size > MAX_HEADER or body_size > self._max_body:
             raise InvalidInput(
@@ -153,19 +149,19 @@ class Decoder:
                 f"a frame of {header_size} + {body_size} bytes: at most {MAX_HEADER} + {self._max_body} are accepted",
             )
         start = _PREFIX.size + header_size
-        end = start if exchanged else start + body_size
-        if len(buffer) < end:
+        end = start if exchange is not None else start + body_size
+        size = len(buffer)
+        if size < end:
             return None
-        self._buffer = b"" if len(buffer) == end else buffer[end:]
-        header = _parse_header(bytes(buffer[_PREFIX.size : start]))
-        if exchanged and self._exchange is not None:
-            return Frame(frame_type, header, self._exchange.take(body_size))
+        self.pending = b"" if size == end else buffer[end:]
+        header = _parse_header(buffer[_PREFIX.size : start]) if header_size else {}
+        if exchange is not None:
+            return Frame(frame_type, header, exchange.take(body_size))
+        # Of one read that is this frame alone no more is copied than its body.
         return Frame(frame_type, header, bytes(memoryview(buffer)[start:end]) if body_size else b"")
 
 
-def _parse_header(text: bytes) -> dict[str, Any]:
-    if not text:
-        return {}
+def _parse_header(text: bytes | bytearray) -> dict[str, Any]:
     try:
         header = orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -22,6 +22,9 @@ START_S = 30.0
 GRACE_S = 0.25
 """How much longer than the guest's own timeout the server waits before it kills."""
 
+_LONGEST_US = 2**53
+"""The database counts that far, and so does everybody who reads JSON."""
+
 _CALL_CODES = frozenset(
     {
         *("guest_error", "trap", "timeout", "out_of_memory", "out_of_fuel"),
@@ -123,7 +126,7 @@ class Session:
             ToolServerError: what the artifact reader raises.
         """
         worker, milliseconds = self._worker, call.limits.timeout_ms
-        self._allow(milliseconds / 1000 + GRACE_S)
+        worker.deadline = time.monotonic() + milliseconds / 1000 + GRACE_S
         header = {
             "key": loading.key,
             "export": call.export,
@@ -145,8 +148,8 @@ class Session:
             if frame.type is FrameType.RESULT:
                 return self._output(call, frame, queue_us, load_us)
             if frame.type is FrameType.ERROR:
-                if "cpu_us" in frame.header:  # not where the program could not be loaded
-                    self.cpu_s = _count(frame.header, "cpu_us") / 1e6
+                if "us" in frame.header:  # not where the program could not be loaded
+                    self.cpu_s = _microseconds(frame.header)[2] / 1e6
                 _refuse_folders(frame.header)
                 self._rest()
                 raise _call_failed(frame.header, milliseconds)
@@ -233,15 +236,13 @@ class Session:
         self._worker.loaded.add(loading.key)
 
     def _output(self, call: Call, frame: Frame, queue_us: int, load_us: int) -> GuestOutput:
-        limit, header = call.limits.output_bytes, frame.header
-        if len(frame.body) > limit:  # the worker checks too, but a guest may have taken the worker over
-            raise CallFailed(
-                "output_too_large", f"the plugin answered {len(frame.body)} bytes; at most {limit} are accepted"
-            )
+        limit, body = call.limits.output_bytes, frame.body
+        if len(body) > limit:  # the worker checks too, but a guest may have taken the worker over
+            raise CallFailed("output_too_large", f"the plugin answered {len(body)} bytes; at most {limit} are accepted")
         self._rest()
-        self.cpu_s = _count(header, "cpu_us") / 1e6
-        timings = Timings(queue_us, load_us + _count(header, "instantiate_us"), _count(header, "run_us"))
-        return GuestOutput(bytes(frame.body), timings)
+        instantiate_us, run_us, cpu_us = _microseconds(frame.header)
+        self.cpu_s = cpu_us / 1e6
+        return GuestOutput(bytes(body), Timings(queue_us, load_us + instantiate_us, run_us))
 
     def _allow(self, seconds: float) -> None:
         self._worker.deadline = time.monotonic() + seconds
@@ -273,6 +274,12 @@ def _text(header: dict[str, Any], name: str) -> str:
     return value[:16_384] if isinstance(value, str) else "unknown"
 
 
-def _count(header: dict[str, Any], name: str) -> int:
-    value = header.get(name)
-    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+def _microseconds(header: dict[str, Any]) -> tuple[int, int, int]:
+    """What a worker says to have spent on making the instance, running it, and CPU; nothing where that is nonsense."""
+    match header.get("us"):
+        case [int(instantiating), int(running), int(cpu)] if (
+            0 <= instantiating < _LONGEST_US and 0 <= running < _LONGEST_US and 0 <= cpu < _LONGEST_US
+        ):
+            return instantiating, running, cpu
+        case _:
+            return 0, 0, 0

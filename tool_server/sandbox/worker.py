@@ -88,10 +88,8 @@ class Worker:
         return True
 
     def _allow_memory(self, guest_bytes: int) -> None:
-        # What is in use is looked up only where the limit changes: most calls follow one of the same program.
-        if guest_bytes != self._memory:
-            set_memory(self._meter.with_guest(guest_bytes))
-            self._memory = guest_bytes
+        set_memory(self._meter.with_guest(guest_bytes))
+        self._memory = guest_bytes
 
     def _try_out(self, guest: CompiledGuest) -> None:
         self._allow_memory(guest.options.memory)
@@ -130,7 +128,9 @@ class Worker:
 
     def _serve(self, key: int, header: dict[str, Any], data: Body) -> None:
         guest, config, owner = self._guests[key], header["config"], header["owner"]
-        self._allow_memory(guest.options.memory)
+        # What is in use is looked up only where the limit changes: most calls follow one of the same program.
+        if guest.options.memory != self._memory:
+            self._allow_memory(guest.options.memory)
         self._context.begin(config)
         progress = Progress()
         instance = self._instances.take(key, owner, config, prepare=header["prepare"])
@@ -157,7 +157,7 @@ class Worker:
 
     def _answer(self, ending: FrameType, outcome: dict[str, Any], output: Body, progress: Progress) -> None:
         cpu_us = (time.process_time_ns() - self._cpu_before) // 1_000
-        outcome |= {"instantiate_us": progress.instantiate_us, "run_us": progress.run_us, "cpu_us": cpu_us}
+        outcome["us"] = [progress.instantiate_us, progress.run_us, cpu_us]
         context = self._context
         if context.lines or context.dropped:
             self._channel.send(FrameType.LOG, {"lines": context.lines, "dropped": context.dropped})

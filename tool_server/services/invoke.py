@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, cast
 
@@ -121,7 +120,7 @@ class InvokeService:
             )
         )
         if not running.journal.redactor.empty:
-            output = replace(output, data=running.journal.redactor.data(output.data))
+            output = output._replace(data=running.journal.redactor.data(output.data))
         running.output = output
         return await self._validation.decode_output(entry, output.data, caller=caller)
 

@@ -38,7 +38,7 @@ _SUFFIX = ".calls"
 _TIMINGS = "timings"
 _FIELDS = (
     *(field.name for field in dataclasses.fields(CallRecord) if field.name != _TIMINGS),
-    *(f"{_TIMINGS}.{field.name}" for field in dataclasses.fields(Timings)),
+    *(f"{_TIMINGS}.{field}" for field in Timings._fields),
 )
 _HEADER = orjson.dumps(_FIELDS) + b"\n"
 _values = attrgetter(*_FIELDS)
