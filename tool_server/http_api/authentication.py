@@ -24,6 +24,14 @@ PROXY_HEADERS = frozenset(
 
 PROXY_PREFIXES = (b"x-forwarded-", b"x-original-")
 
+_NO_SIGNS = frozenset(
+    {
+        *(b"host", b"accept", b"accept-encoding", b"user-agent", b"connection", b"content-type", b"content-length"),
+        *(b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"origin"),
+    }
+)
+"""What almost every request brings, as ASGI servers spell it."""
+
 _INVALID_TOKEN = f'{CHALLENGE}, error="invalid_token"'
 
 
@@ -114,6 +122,8 @@ def _signs(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], bool]:
     credentials: list[bytes] = []
     proxied = False
     for given, value in headers:
+        if given in _NO_SIGNS:
+            continue
         name = given.lower()
         if name == b"authorization":
             credentials.append(value)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.hang_up import HangUpWatch, Receive
@@ -46,15 +46,27 @@ class ToolCalls:
         Raises:
             NotFound: `unknown_tool`.
         """
+        if self._tracer is NO_TRACER:
+            return await self._call(name, arguments, caller)
         with self._tracer.call(name, origin.meta, origin.headers):
-            try:
-                return await self._invoke(name, arguments, caller)
-            except Exception as error:  # noqa: BLE001 - MCP's top-level translation table
-                return failed_result(error)
+            return await self._call(name, arguments, caller)
 
     async def call_while_connected(
         self, receive: Receive, name: str, arguments: JsonObject, caller: Caller, origin: Origin = NO_ORIGIN
     ) -> ToolResult:
         """The same for an HTTP client, stopped when it hangs up. The request's body must have been read."""
-        result = await self._hang_up.run(receive, partial(self.call, name, arguments, caller, origin))
-        return _NOBODY_THERE if result is None else result
+        watched = self._hang_up.add(receive)
+        try:
+            return await self.call(name, arguments, caller, origin)
+        except asyncio.CancelledError:
+            if not watched.take_back():
+                raise
+            return _NOBODY_THERE
+        finally:
+            self._hang_up.remove(watched)
+
+    async def _call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+        try:
+            return await self._invoke(name, arguments, caller)
+        except Exception as error:  # noqa: BLE001 - MCP's top-level translation table
+            return failed_result(error)

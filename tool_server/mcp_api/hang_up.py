@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 
 from tool_server.background import background
-
-Result = TypeVar("Result")
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 """ASGI's `receive` of one request."""
@@ -21,12 +19,31 @@ LOOK_SECONDS = 0.05
 """How often calls are looked at, and how old one must be before its connection is watched."""
 
 
-@dataclass(eq=False, slots=True)
-class _Running:
-    receive: Receive
-    scope: anyio.CancelScope
-    started: float
-    watched: bool = False
+class Watched:
+    """A running call whose client may leave: its task is cancelled then, and takes that back.
+
+    A cancel scope around each call would do the same, and cost as much as checking the call's arguments.
+    """
+
+    __slots__ = ("_task", "left", "receive", "started", "watched")
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self.started = time.monotonic()
+        self.watched = False
+        self.left = False
+        """Whether the client has gone."""
+        self._task = asyncio.current_task()
+
+    def leave(self) -> None:
+        """The client has gone: end the call."""
+        if self._task is not None:
+            self.left = True
+            self._task.cancel()
+
+    def take_back(self) -> bool:
+        """After a cancellation of the task: whether it was for the client's leaving and for nothing else."""
+        return self.left and self._task is not None and self._task.uncancel() == 0
 
 
 class HangUpWatch:
@@ -37,18 +54,17 @@ class HangUpWatch:
     """
 
     def __init__(self) -> None:
-        self._running: set[_Running] = set()
+        self._running: set[Watched] = set()
 
-    async def run(self, receive: Receive, work: Callable[[], Awaitable[Result]]) -> Result | None:
-        """Await `work()`; None when the client left before it was done. The request's body must have been read."""
-        with anyio.CancelScope() as scope:
-            entry = _Running(receive, scope, time.monotonic())
-            self._running.add(entry)
-            try:
-                return await work()
-            finally:
-                self._running.discard(entry)
-        return None
+    def add(self, receive: Receive) -> Watched:
+        """Watch the client of the call that this task makes from now on; the request's body must have been read."""
+        watched = Watched(receive)
+        self._running.add(watched)
+        return watched
+
+    def remove(self, watched: Watched) -> None:
+        """The call is over."""
+        self._running.discard(watched)
 
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None]:
@@ -61,14 +77,14 @@ class HangUpWatch:
             while True:
                 await anyio.sleep(LOOK_SECONDS)
                 young = time.monotonic() - LOOK_SECONDS
-                for entry in self._running:
-                    if not entry.watched and entry.started < young:
-                        entry.watched = True
-                        tasks.start_soon(self._watch, entry)
+                for watched in self._running:
+                    if not watched.watched and watched.started < young:
+                        watched.watched = True
+                        tasks.start_soon(self._watch, watched)
 
-    async def _watch(self, entry: _Running) -> None:
+    async def _watch(self, watched: Watched) -> None:
         # After the answer, too, the next message is a disconnect: the task ends with the request at the latest.
-        while (await entry.receive())["type"] != "http.disconnect":
+        while (await watched.receive())["type"] != "http.disconnect":
             pass
-        if entry in self._running:
-            entry.scope.cancel()
+        if watched in self._running:
+            watched.leave()

@@ -45,7 +45,7 @@ class Caller:
         Raises:
             Denied: `missing_scope`, naming the scope and how to get it.
         """
-        if not self.may(scope):
+        if scope not in self.scopes and not self.may(scope):
             raise Denied(
                 "missing_scope",
                 f"this needs the scope '{scope}', which {self.name!r} does not have: ask the operator for a token "

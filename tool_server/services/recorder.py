@@ -75,11 +75,14 @@ class CallRecorder:
         """
         if self._journal is not None:
             self._keep(self._journal, record)
-        self._waiting.append(record)
+        waiting = self._waiting
+        waiting.append(record)
         for listener in self._listeners:
             listener(record)
-        self._work.set()
-        if len(self._waiting) >= BATCH:
+        # Setting an event that is set costs as much as keeping the record: only these two wake somebody up.
+        if len(waiting) == 1:
+            self._work.set()
+        elif len(waiting) == BATCH:
             self._hurry.set()
 
     @property
@@ -176,6 +179,10 @@ class CallRecorder:
                 self._writing = 0
             if self._journal is not None:
                 self._journal.forget()
+            if self._waiting:  # they came meanwhile, and found that somebody had been woken up already
+                self._work.set()
+                if len(self._waiting) >= BATCH:
+                    self._hurry.set()
             self._idle.set()
 
     async def _write(

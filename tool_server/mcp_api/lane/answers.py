@@ -92,6 +92,8 @@ class Answers:
 
 
 def _has_plain_blocks(content: Sequence[JsonObject]) -> bool:
-    return all(
-        block.keys() == _PLAIN_BLOCK and block["type"] == "text" and type(block["text"]) is str for block in content
-    )
+    # A generator would cost more than the one block that there almost always is.
+    for block in content:
+        if not (block.keys() == _PLAIN_BLOCK and block["type"] == "text" and type(block["text"]) is str):
+            return False
+    return True

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from tool_server.model.json_value import JsonObject
 
@@ -33,8 +32,7 @@ _CAPABILITY_OBJECTS = frozenset({"roots"})
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A JSON-RPC request whose frame is sound; its parameters are still to be read."""
 
     id: int | str
@@ -42,16 +40,14 @@ class Request:
     params: Object
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A plain `tools/call`."""
 
     name: str
     arguments: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(NamedTuple):
     """A plain `tools/list`."""
 
     cursor: str | None
@@ -120,6 +116,8 @@ def _are_plain_capabilities(capabilities: object) -> bool:
     if type(capabilities) is not dict:
         return False
     # Almost every client's are empty or small.
+    if not capabilities:
+        return True
     return all(_is_plain_capability(name, value) for name, value in cast(Object, capabilities).items())
 
 
