@@ -45,11 +45,15 @@ class Output:
     async def flush(self):
         pass
 
+async def texts():
+    async for line in read_lines(0, 16 * 2**20):
+        yield line.decode("utf-8", "replace")
+
 async def main():
     async with build(Config(data_dir=Path(sys.argv[1]), workers=1)) as services:
         server = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION)
         with claimed_stdout() as descriptor:
-            await server.serve_lines(read_lines(0, 16 * 2**20), Output(LineWriter(descriptor)))
+            await server.serve_lines(texts(), Output(LineWriter(descriptor)))
 anyio.run(main)
 """
 

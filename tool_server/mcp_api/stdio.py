@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -62,17 +62,34 @@ class StdioServer:
         """Serve until the client closes its end."""
         try:
             with claimed_stdout() as descriptor:
-                writer = LineWriter(descriptor)
-                async with anyio.create_task_group() as tasks, aclosing(_standard_input()) as lines:
-                    await self._converse(lines, writer, tasks)
+                with closing(LineWriter(descriptor)) as writer:
+                    async with anyio.create_task_group() as tasks, aclosing(_standard_input()) as lines:
+                        await self._converse(lines, writer, tasks)
         except* BrokenPipeError:
             logger.warning("the client no longer reads what this server writes")
         finally:
             self._sdk = None
 
-    async def _converse(self, lines: AsyncIterator[str], writer: LineWriter, tasks: TaskGroup) -> None:
+    async def _converse(self, lines: AsyncIterator[bytes], writer: LineWriter, tasks: TaskGroup) -> None:
         listing, calls = Listing(self._catalog), ToolCalls(self._invoke, self._tracer)
-        lane = StdioLane(listing, calls, ServerInfo(NAME, NAME, self._version), writer.write, tasks)
+        broken: list[BrokenPipeError] = []
+
+        def give_up(error: BrokenPipeError) -> None:
+            broken.append(error)
+            tasks.cancel_scope.cancel()
+
+        lane = StdioLane(listing, calls, ServerInfo(NAME, NAME, self._version), writer.write, give_up)
+        try:
+            await self._answer(lines, lane, writer, tasks)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await lane.close()
+            if broken:
+                raise broken[0]
+        if self._sdk is not None:
+            await self._sdk.close()
+
+    async def _answer(self, lines: AsyncIterator[bytes], lane: StdioLane, writer: LineWriter, tasks: TaskGroup) -> None:
         opened_here = False
         async for line in lines:
             undecided = lane.era is Era.UNDECIDED
@@ -85,10 +102,7 @@ class StdioServer:
             if opened_here:
                 opened_here = False
                 await self._sdk.open_modern()
-            await self._sdk.send(line)
-        await lane.close()
-        if self._sdk is not None:
-            await self._sdk.close()
+            await self._sdk.send(line.decode("utf-8", "replace"))
 
     def _make_sdk(self) -> McpServer:
         from tool_server.mcp_api.server import McpServer
@@ -168,7 +182,7 @@ class _SdkConversation:
             await self._server.serve_lines(self._received, self)
 
 
-async def _standard_input() -> AsyncGenerator[str]:
+async def _standard_input() -> AsyncGenerator[bytes]:
     descriptor = sys.stdin.fileno()
     if can_be_watched(descriptor):
         async with aclosing(read_lines(descriptor, LONGEST_LINE)) as lines:
@@ -176,6 +190,6 @@ async def _standard_input() -> AsyncGenerator[str]:
                 yield line
     else:
         # A regular file, which is always ready and cannot be watched.
-        async with await anyio.open_file(descriptor, encoding="utf-8", errors="replace", closefd=False) as file:
+        async with await anyio.open_file(descriptor, "rb", closefd=False) as file:
             async for line in file:
                 yield line

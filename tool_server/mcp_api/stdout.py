@@ -8,7 +8,7 @@ import socket
 import stat
 import sys
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import anyio
 
@@ -30,7 +30,7 @@ def claimed_stdout() -> Generator[int]:
 
 
 class LineWriter:
-    """Writes whole lines in turn, and waits while the reader is slow, without blocking the event loop.
+    """Writes whole lines in turn, and waits while the reader is slow, without blocking the event loop. Close it.
 
     The descriptor is left blocking, since other processes may hold it too: at most `PIPE_BUF` bytes are written at
     once, for which there is room in a pipe that is writable (https://man7.org/linux/man-pages/man7/pipe.7.html).
@@ -38,8 +38,11 @@ class LineWriter:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = anyio.Lock(fast_acquire=True)
-        self._is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._waiting = 0
+        """Lines whose reader was not ready for all of them."""
+        is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        self._socket = socket.socket(fileno=os.dup(descriptor)) if is_socket else None
         self._poll: select.poll | None = None
         if can_be_watched(descriptor):
             self._poll = select.poll()
@@ -52,17 +55,31 @@ class LineWriter:
             BrokenPipeError: nobody reads any more.
         """
         left = memoryview(line + b"\n")
-        async with self._lock:
-            while left:
-                if self._poll is not None and not self._poll.poll(0):
-                    await anyio.wait_writable(self._descriptor)
-                left = left[self._write(left) :]
-
-    def _write(self, data: memoryview) -> int:
-        if not self._is_socket:
-            return os.write(self._descriptor, data[: select.PIPE_BUF])
-        with closing(socket.socket(fileno=os.dup(self._descriptor))) as channel:
+        if not self._waiting:
+            left = self._write(left)
+        if left:
+            self._waiting += 1
             try:
-                return channel.send(data, socket.MSG_DONTWAIT)
+                # Whoever comes first, with the rest of a line perhaps, has the lock before anybody else can ask for it.
+                async with self._turn:
+                    while left := self._write(left):
+                        await anyio.wait_writable(self._descriptor)
+            finally:
+                self._waiting -= 1
+
+    def close(self) -> None:
+        """Let go of what was opened here; the descriptor stays."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _write(self, data: memoryview) -> memoryview:
+        """Write as much as there is room for now; the rest."""
+        while data and (self._poll is None or self._poll.poll(0)):
+            if self._socket is None:
+                data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
+                continue
+            try:
+                data = data[self._socket.send(data, socket.MSG_DONTWAIT) :]
             except BlockingIOError:
-                return 0
+                break
+        return data
