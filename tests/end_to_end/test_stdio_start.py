@@ -12,7 +12,7 @@ import anyio
 
 from tests.support.programs import publish_and_install
 from tests.support.server import server_environment, stdio_command
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 
 META: dict[str, Any] = {

@@ -13,7 +13,7 @@ import pytest
 from tests.services.publishing import ADD, ANYTHING, offer, offer_guest, until
 from tests.support.guests import compile_c, guest
 from tool_server.background import background
-from tool_server.bootstrap import Services, build, watching
+from tool_server.bootstrap.services import Services, build, watching
 from tool_server.config import Config
 from tool_server.errors import NotFound, Unavailable
 from tool_server.model.caller import LOCAL

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pydantic_core import from_json
 
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.cli.context import load_config
 from tool_server.cli.credentials import Credentials, load_credentials
 from tool_server.inspection.manifest_files import PluginSource
