@@ -7,12 +7,11 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from tool_server.bootstrap.bundled_version import note_bundled
 from tool_server.bootstrap.services import Services
-from tool_server.config import Config
 from tool_server.errors import Conflict, Denied, InvalidInput
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.model.caller import Caller, Scope
-from tool_server.version import VERSION
 
 PUBLISHER_OF_BUNDLED = Caller("tool-server", frozenset({Scope.ADMIN}))
 """Owns the plugins that ship with the product."""
@@ -46,14 +45,4 @@ async def install_bundled(services: Services) -> None:
             continue
         if published.created:
             await services.install.install(published.release.plugin, "", PUBLISHER_OF_BUNDLED)
-    _bundled_marker(services.config).write_text(VERSION, encoding="utf-8")
-
-
-def _bundled_marker(config: Config) -> Path:
-    return config.data_dir / "bundled-version"
-
-
-def bundled_is_current(config: Config) -> bool:
-    """Whether this product version's bundled plugins were installed into the data folder before."""
-    marker = _bundled_marker(config)
-    return marker.is_file() and marker.read_text(encoding="utf-8") == VERSION
+    note_bundled(services.config)

@@ -14,6 +14,7 @@ from tool_server.bootstrap.sandbox import open_host_functions, open_pool, open_v
 from tool_server.config import Config
 from tool_server.errors import NotFound, Unavailable
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
+from tool_server.model.catalog import Catalog
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.validation import ValidatorPool
 from tool_server.services.browse import BrowseService
@@ -61,12 +62,21 @@ class Services:
 
 @asynccontextmanager
 async def build(
-    config: Config, *, environment: Mapping[str, str] | None = None, load_catalog: bool = True
+    config: Config,
+    *,
+    environment: Mapping[str, str] | None = None,
+    load_catalog: bool = True,
+    known: Catalog | None = None,
 ) -> AsyncGenerator[Services]:
     """Open storage, prepare the sandbox (no worker starts yet) and wire the services.
 
-    The catalogue is loaded (unless `load_catalog` leaves that to whoever first refreshes it) and the call recorder
-    runs while the block does; on the way out every record is written and every worker ended.
+    The catalogue is loaded and the call recorder runs while the block does; on the way out every record is written and
+    every worker ended.
+
+    Args:
+        environment: what plugins may be granted variables of; by default this process's.
+        load_catalog: False leaves that to whoever first refreshes it.
+        known: the catalogue as it was read before, which is not read again: what changed since shows at a refresh.
 
     Raises:
         InvalidInput: `invalid_config`, a root of `filesystem.roots` cannot be shared.
@@ -80,7 +90,7 @@ async def build(
     limits = config.limits
     async with open_observers(config) as observers, open_storage(config) as storage:
         plugins, artifacts = storage.plugins, storage.artifacts
-        catalog = CatalogService(plugins, limits.defaults(), limits.ceiling())
+        catalog = CatalogService(plugins, limits.defaults(), limits.ceiling(), known=known)
         recorder = CallRecorder(storage.call_log, storage.journal, observers.listeners)
         secrets = SecretService(storage.secrets, clock)
         async with (
@@ -91,7 +101,7 @@ async def build(
         ):
             if observers.metrics is not None:
                 observers.metrics.watch(pool, recorder)
-            if load_catalog:
+            if load_catalog and known is None:
                 await catalog.refresh()
             yield Services(
                 config=config,

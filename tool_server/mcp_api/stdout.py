@@ -34,10 +34,15 @@ class LineWriter:
 
     The descriptor is left blocking, since other processes may hold it too: at most `PIPE_BUF` bytes are written at
     once, for which there is room in a pipe that is writable (https://man7.org/linux/man-pages/man7/pipe.7.html).
+
+    Args:
+        descriptor: where to.
+        written: is set once a line is out.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, written: anyio.Event | None = None) -> None:
         self._descriptor = descriptor
+        self._written = anyio.Event() if written is None else written
         self._lock = anyio.Lock(fast_acquire=True)
         self._is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
         self._poll: select.poll | None = None
@@ -57,6 +62,7 @@ class LineWriter:
                 if self._poll is not None and not self._poll.poll(0):
                     await anyio.wait_writable(self._descriptor)
                 left = left[self._write(left) :]
+        self._written.set()
 
     def _write(self, data: memoryview) -> int:
         if not self._is_socket:
