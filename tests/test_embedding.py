@@ -19,7 +19,7 @@ from tests.support.guests import guest
 from tests.support.http_server import serving
 from tests.support.plugins import NOTE, trial_plugins, write_plugin
 from tool_server import ToolServer, load_plugin
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.model.caller import LOCAL

@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from tool_server.bootstrap import (
-    Services,
-    SystemClock,
-    build,
-    http_application,
-    open_host_functions,
-    open_pool,
-    open_validation,
-    publish_limits,
-    shared_folders,
-)
+from tool_server.bootstrap.sandbox import open_host_functions, open_pool, open_validation, shared_folders
+from tool_server.bootstrap.services import Services, SystemClock, build, publish_limits
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_files import load_plugin_folder
@@ -240,6 +231,9 @@ class ToolServer:
                 await receive()
                 await send({"type": "lifespan.startup.failed", "message": error.message})
                 return
+            # Here, for a plugin needs neither the HTTP framework nor the MCP SDK.
+            from tool_server.bootstrap.http import http_application
+
             self._services = services
             self._app = http_application(services, port=self._config.port).app
             try:

@@ -23,7 +23,7 @@ import httpx
 
 from tests.bench.report import Figure, ratio_figure
 from tests.support.catalogue import fill
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.model.caller import LOCAL
 

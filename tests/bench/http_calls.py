@@ -12,7 +12,7 @@ import anyio
 from tests.bench.http_load import RAW, Load, Server, running, tool_server
 from tests.bench.report import Figure, ratio_figure
 from tests.support.programs import publish_and_install
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.version import VERSION
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from tests.support.programs import publish_and_install
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.model.caller import LOCAL
 

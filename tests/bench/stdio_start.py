@@ -14,7 +14,7 @@ import anyio
 
 from tests.bench.report import Figure, ratio_figure
 from tests.support.programs import publish_and_install
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 
 ROUNDS = 9

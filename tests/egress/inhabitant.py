@@ -25,7 +25,7 @@ import anyio.to_thread
 from tests.egress.certificates import Authority
 from tests.egress.guest import fetching_guest
 from tests.egress.web import Web, compressed_bodies
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.errors import ToolServerError
 from tool_server.inspection.manifest_forms import parse_manifest

@@ -231,7 +231,7 @@ async def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
 def test_a_server_starts_without_loading_the_http_client_or_the_cipher(tmp_path: Path) -> None:
     program = f"""
 import anyio, pathlib, sys
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.model.caller import LOCAL
 

@@ -23,7 +23,7 @@ from tests.support.guest_sources import C_SOURCES
 from tests.support.guests import compile_c, extism_wat, guest
 from tests.support.plugins import NOTE, write_plugin
 from tests.support.server import running_server, tool_server
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.model.caller import LOCAL, Scope
 from tool_server.services.tokens import TokenService

@@ -17,7 +17,8 @@ from tests.mcp_api.wire import ERAS, MODERN, body_of, call_body, headers_of
 from tests.services.publishing import until
 from tests.support.catalogue import fill, plugin_name
 from tests.support.server import RunningServer, running_server
-from tool_server.bootstrap import Services, build, install_bundled, watching
+from tool_server.bootstrap.bundled import install_bundled
+from tool_server.bootstrap.services import Services, build, watching
 from tool_server.config import Config
 from tool_server.mcp_api.listing import PAGE_SIZE
 from tool_server.model.caller import LOCAL

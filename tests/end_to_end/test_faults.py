@@ -29,7 +29,7 @@ from tests.support.server import (
     server_environment,
     tool_server,
 )
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.model.json_value import sha256_hex
 from tool_server.model.versions import newest_first

@@ -34,7 +34,7 @@ from tests.services.publishing import ADD, offer
 from tests.storage.processes import receive, running
 from tests.support.guests import guest
 from tests.support.server import RunningServer
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.model.caller import LOCAL, Scope
 from tool_server.model.json_value import JsonObject, canonical_json, sha256_hex

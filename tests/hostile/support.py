@@ -17,7 +17,7 @@ import anyio
 from tests.hostile.attacks import ANSWERS, Attack
 from tests.services.publishing import ADD, offer, until
 from tests.support.programs import program_of
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.errors import ToolServerError
 from tool_server.inspection.manifest_forms import parse_manifest

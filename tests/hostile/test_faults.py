@@ -28,7 +28,7 @@ from tests.services.publishing import ANYTHING, offer, offer_guest, publish, unt
 from tests.storage.processes import ROOT, receive, running
 from tests.support.guests import extism_wat, guest
 from tests.support.server import RunningServer
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.errors import CallFailed, ToolServerError, Unavailable
 from tool_server.model.caller import LOCAL

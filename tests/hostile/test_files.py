@@ -22,7 +22,7 @@ import pytest
 
 from tests.services.publishing import CALLER, offer, publish
 from tests.support.guests import guest
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.errors import CallFailed, ToolServerError, Unavailable
 from tool_server.model.caller import LOCAL

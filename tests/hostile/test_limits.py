@@ -13,7 +13,7 @@ from tests.hostile.attacks import ANSWERS
 from tests.hostile.support import MALLORY, MEBIBYTE, Arena, code_of, memory_of
 from tests.services.publishing import ANYTHING
 from tests.support.guests import guest
-from tool_server.bootstrap import publish_limits
+from tool_server.bootstrap.services import publish_limits
 from tool_server.config import Config
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_forms import parse_manifest

@@ -20,7 +20,7 @@ import pytest
 
 from tests.services.publishing import offer, until
 from tests.support.guests import guest
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config, LimitSettings
 from tool_server.errors import InvalidInput, ToolServerError
 from tool_server.model.caller import LOCAL

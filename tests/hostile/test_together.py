@@ -32,7 +32,7 @@ from tests.mcp_api.test_stdio import Conversation
 from tests.mcp_api.wire import ERAS, MODERN, call, error_of
 from tests.services.publishing import ANYTHING, offer, until
 from tests.support.server import RunningServer, running_server, server_environment, stdio_command
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.errors import Unavailable
 from tool_server.model.caller import LOCAL, Scope

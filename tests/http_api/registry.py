@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 from tests.http_api.conformance import Conformance
 from tests.support.guests import guest
 from tests.support.http_server import serving
-from tool_server.bootstrap import Services, build, http_application
+from tool_server.bootstrap.http import http_application
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.model.caller import LOCAL, Scope
 

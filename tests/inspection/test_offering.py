@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from tests.storage.examples import make_release
 from tests.support.server import REPOSITORY
 from tool_server.inspection.manifest_forms import parse_manifest_bytes
-from tool_server.inspection.offering import definition_of, listing, needs_headers, offering_of, remainder
+from tool_server.inspection.offering import definition_of, listed_tool, listing, needs_headers, offering_of, remainder
+from tool_server.model.catalog import OfferedTool
 from tool_server.model.json_value import JsonObject, JsonValue, canonical_json
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.names import tool_name
@@ -108,6 +109,17 @@ def test_listing_and_remainder_give_the_definition_back(definition: ToolDefiniti
     assert canonical_json(back.input_schema) == canonical_json(definition.input_schema)
     for before, after in zip(definition.examples, back.examples, strict=True):
         assert ("output" in before.model_fields_set) == ("output" in after.model_fields_set)
+
+
+@given(definitions)
+def test_a_listed_tool_is_what_its_listing_says(definition: ToolDefinition) -> None:
+    wire = listing("@acme/text", "1.2.3", definition)
+    shown = listed_tool(OfferedTool("acme_text_x", "@acme/text", "1.2.3", definition.name, 0, 1, False, wire))
+    assert (shown.name, shown.plugin, shown.version) == ("acme_text_x", "@acme/text", "1.2.3")
+    assert (shown.title, shown.description) == (definition.title, definition.description)
+    assert canonical_json(shown.input_schema) == canonical_json(definition.input_schema)
+    assert canonical_json(shown.output_schema) == canonical_json(definition.output_schema)
+    assert shown.annotations == definition.annotations.model_dump(exclude_none=True)
 
 
 def test_the_remainder_does_not_repeat_the_listing() -> None:

@@ -19,7 +19,8 @@ from tests.mcp_api.lane_requests import BODY_LIMIT, Sent, Tokens, generate, muta
 from tests.services.publishing import SUM, offer
 from tests.support.guests import compile_c, guest
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
-from tool_server.bootstrap import HttpApplication, Services, build, http_application
+from tool_server.bootstrap.http import HttpApplication, http_application
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.http_api.lifespans import lifespan_of
 from tool_server.model.caller import LOCAL, Scope

@@ -19,7 +19,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from tests.mcp_api.wire import HANDSHAKE, MODERN, body_of
 from tests.services.publishing import offer, offer_guest, until
 from tests.support.server import server_environment
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.model.call import Outcome
 from tool_server.model.caller import LOCAL

@@ -19,7 +19,7 @@ from tests.services.publishing import offer, offer_guest
 from tests.support.guests import compile_c
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
 from tests.support.server import server_environment, stdio_command
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 
 # Real processes, started again and again.
@@ -30,7 +30,7 @@ LINES = 700
 SDK_ALONE = """
 import sys, anyio
 from pathlib import Path
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.mcp_api.server import McpServer
 from tool_server.mcp_api.stdin import read_lines

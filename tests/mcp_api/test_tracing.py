@@ -26,7 +26,7 @@ from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN, body_of, call, post
 from tests.sandbox.conftest import until
 from tests.services.publishing import offer, offer_guest
 from tests.support.http_server import serving
-from tool_server.bootstrap import open_observers
+from tool_server.bootstrap.observers import open_observers
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import InvalidInput
 from tool_server.mcp_api.tracing import NO_TRACER

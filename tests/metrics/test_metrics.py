@@ -184,7 +184,8 @@ async def test_without_the_setting_there_is_nothing(tmp_path: Path) -> None:
 def test_without_the_setting_nothing_is_imported() -> None:
     program = (
         "import sys, tempfile, anyio\n"
-        "from tool_server.bootstrap import build, http_application\n"
+        "from tool_server.bootstrap.http import http_application\n"
+        "from tool_server.bootstrap.services import build\n"
         "from tool_server.config import Config\n"
         "async def main():\n"
         "    with tempfile.TemporaryDirectory() as folder:\n"

@@ -11,7 +11,7 @@ import anyio
 
 from tests.inspection.wasm.encoding import custom
 from tests.support.guests import guest
-from tool_server.bootstrap import Services
+from tool_server.bootstrap.services import Services
 from tool_server.inspection.manifest_forms import parse_manifest
 from tool_server.model.caller import LOCAL, Caller, Scope
 from tool_server.model.permission import Permissions

@@ -13,7 +13,7 @@ import pytest
 from tests.services.publishing import ADD, ANYTHING, offer, offer_guest, until
 from tests.support.guests import compile_c, guest
 from tool_server.background import background
-from tool_server.bootstrap import Services, build, watching
+from tool_server.bootstrap.services import Services, build, watching
 from tool_server.config import Config
 from tool_server.errors import NotFound, Unavailable
 from tool_server.model.caller import LOCAL
@@ -268,3 +268,23 @@ async def test_while_the_database_refuses_the_old_snapshot_serves_and_watch_goes
                 other.execute("ALTER TABLE hidden RENAME TO counters")
                 await offer(fresh, "later")
                 await until(lambda: catalog.current.find("later_add") is not None)
+
+
+async def test_a_catalogue_goes_on_from_a_snapshot_that_was_read_before(config: Config) -> None:
+    async with build(config) as services:
+        await offer(services, "ant")
+        await offer(services, "bee")
+        before = services.catalog.current
+        async with build(config, known=before) as later:
+            assert later.catalog.current is before
+            assert later.catalog.loaded
+            told: list[tuple[str, ...]] = []
+
+            async def note() -> None:
+                told.append(later.catalog.current.names)
+
+            later.catalog.subscribe(note)
+            await services.install.uninstall("ant", LOCAL)
+            assert await later.catalog.refresh()
+            assert told == [("bee_add",)]
+            assert (await later.invoke.call("bee_add", {"a": 1, "b": 2}, LOCAL)).structured == {"sum": 3}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.services.publishing import ANYTHING, CALLER, offer, publish, stored
 from tests.support.guests import guest
-from tool_server.bootstrap import Services
+from tool_server.bootstrap.services import Services
 from tool_server.errors import Denied, InvalidInput, NotFound, ToolServerError
 from tool_server.model.caller import LOCAL, Caller, Scope
 from tool_server.model.permission import MAX_FOLDERS, MAX_ITEMS, Permissions

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.services.publishing import CALLER, publish, stored
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError
 from tool_server.model.caller import LOCAL, Caller, Scope
 from tool_server.model.permission import Permissions

@@ -13,7 +13,7 @@ import pytest
 from tests.services.publishing import ADD, CALLER, READER, offer, offer_guest, until
 from tests.support.guests import compile_c, guest
 from tests.support.plugins import NOTE
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.model.call import CallRecord, Outcome

@@ -26,7 +26,7 @@ from tests.services.publishing import (
     stored,
 )
 from tests.support.guests import compile_c, extism_wat, guest
-from tool_server.bootstrap import Services, build, publish_limits
+from tool_server.bootstrap.services import Services, build, publish_limits
 from tool_server.config import Config
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.inspection.manifest_forms import parse_manifest

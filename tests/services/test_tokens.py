@@ -11,7 +11,7 @@ import pytest
 
 from tests.services.publishing import CALLER, SettableClock, until
 from tests.support.server import tool_server
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError
 from tool_server.model.caller import LOCAL, Scope

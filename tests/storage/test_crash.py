@@ -11,7 +11,7 @@ from tool_server.model.json_value import sha256_hex
 from tool_server.storage.artifacts import open_artifacts
 from tool_server.storage.database import open_database
 from tool_server.storage.plugins import SqlPluginStore
-from tool_server.storage.revisions import HEAD
+from tool_server.storage.schema_revisions import HEAD
 
 
 async def test_every_acknowledged_publish_survives_kill_9_and_none_is_half_there(database_url: str) -> None:

@@ -18,6 +18,7 @@ from tool_server.errors import Conflict, Unavailable
 from tool_server.storage import revisions
 from tool_server.storage.database import Database, open_database
 from tool_server.storage.plugins import SqlPluginStore
+from tool_server.storage.schema_revisions import HEAD, REVISIONS
 from tool_server.storage.tables import metadata
 
 
@@ -42,15 +43,15 @@ def test_the_list_of_revisions_is_that_of_the_migrations() -> None:
     config = Config()
     config.set_main_option("script_location", str(revisions.MIGRATIONS))
     walked = ScriptDirectory.from_config(config).walk_revisions()
-    assert tuple(script.revision for script in walked)[::-1] == revisions.REVISIONS
+    assert tuple(script.revision for script in walked)[::-1] == REVISIONS
 
 
 async def test_every_downgrade_undoes_its_upgrade(database: Database, file: Path) -> None:
-    for target in (*revisions.REVISIONS[-2::-1], "base"):
+    for target in (*REVISIONS[-2::-1], "base"):
         await database.write(revisions.migrate, target)
     assert await database.read(revisions.stored_revision) is None
     await database.write(revisions.migrate)
-    assert await database.read(revisions.stored_revision) == revisions.HEAD
+    assert await database.read(revisions.stored_revision) == HEAD
     assert await SqlPluginStore(database).add_version(make_release())
 
 
@@ -88,7 +89,7 @@ async def test_downgrading_leaves_no_table_behind(file: Path) -> None:
         await database.write(revisions.migrate, "base")
     assert tables(file) == {"alembic_version"}
     async with open_database(f"sqlite:///{file}") as database:
-        assert await database.read(revisions.stored_revision) == revisions.HEAD
+        assert await database.read(revisions.stored_revision) == HEAD
 
 
 async def test_a_database_of_a_newer_version_is_refused_naming_both_revisions(file: Path) -> None:
@@ -96,11 +97,11 @@ async def test_a_database_of_a_newer_version_is_refused_naming_both_revisions(fi
         pass
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(Conflict, match=f"'0999'.*'{revisions.HEAD}'") as caught:
+    with pytest.raises(Conflict, match=f"'0999'.*'{HEAD}'") as caught:
         async with open_database(f"sqlite:///{file}"):
             pass
     assert caught.value.code == "newer_database"
-    assert caught.value.data == {"found": "0999", "supported": revisions.HEAD}
+    assert caught.value.data == {"found": "0999", "supported": HEAD}
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0999",)]
 

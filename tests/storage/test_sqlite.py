@@ -20,6 +20,7 @@ from tool_server.storage import revisions
 from tool_server.storage.calls import SqlCallLog
 from tool_server.storage.database import Database, open_database
 from tool_server.storage.plugins import SqlPluginStore
+from tool_server.storage.schema_revisions import HEAD
 from tool_server.storage.tokens import SqlTokenStore
 
 
@@ -233,7 +234,7 @@ async def test_check_names_installations_without_their_version_and_versions_that
 async def test_check_names_a_schema_that_is_not_the_newest(database: Database) -> None:
     await database.write(revisions.migrate, "base")
     revision, early_end = await SqlPluginStore(database).check()
-    assert revision == f"the schema has revision None, expected {revisions.HEAD!r}: run 'tool-server db upgrade'"
+    assert revision == f"the schema has revision None, expected {HEAD!r}: run 'tool-server db upgrade'"
     assert early_end.startswith("the search ended early: the database failed")
 
 

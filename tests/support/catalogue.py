@@ -18,8 +18,8 @@ from tool_server.model.tool import Binding, InputForm, OutputForm, ToolDefinitio
 from tool_server.storage import installations, releases
 from tool_server.storage.artifacts import open_artifacts
 from tool_server.storage.database import open_database
+from tool_server.storage.offer_rows import INSTALLATION_REVISION
 from tool_server.storage.tables import (
-    INSTALLATION_REVISION,
     counters,
     installation_changes,
     offered_tools,

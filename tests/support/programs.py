@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.support.guests import guest
-from tool_server.bootstrap import Services
+from tool_server.bootstrap.services import Services
 from tool_server.inspection.manifest_forms import parse_manifest
 from tool_server.inspection.wasm import host_imports, needs_wasi, parse_module
 from tool_server.model.call import Call

@@ -7,7 +7,8 @@ import httpx
 
 from tests.support.http_server import serving
 from tests.support.programs import ECHO_SCHEMA, publish_and_install
-from tool_server.bootstrap import build, http_application
+from tool_server.bootstrap.http import http_application
+from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.model.catalog import Catalog, Offer
 from tool_server.model.json_value import JsonObject

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from pydantic_core import from_json
-
-from tool_server.bootstrap import Services, build
-from tool_server.cli.context import load_config
+from tool_server.bootstrap.services import Services, build
+from tool_server.cli.context import load_config, run_async
 from tool_server.cli.credentials import Credentials, load_credentials
 from tool_server.inspection.manifest_files import PluginSource
+from tool_server.inspection.offering import ListedTool, listed_tool
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Scope, TokenRecord
 from tool_server.model.catalog import Catalog
-from tool_server.model.catalog import OfferedTool as ListedTool
 from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
@@ -28,6 +26,8 @@ from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
 from tool_server.services.publish import Published
 from tool_server.services.tokens import NewToken
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,10 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class OfferedTool:
-    """A tool as a client sees it."""
-
-    name: str
-    plugin: str
-    version: str
-    title: str | None
-    description: str
-    input_schema: JsonObject
-    output_schema: JsonObject | None
-
-
-@dataclass(frozen=True, slots=True)
 class Offered:
     """All tools, and those held back as (plugin, tool)."""
 
-    tools: tuple[OfferedTool, ...]
+    tools: tuple[ListedTool, ...]
     quarantined: tuple[tuple[str, QuarantinedTool], ...]
 
 
@@ -166,7 +153,7 @@ class LocalBackend:
 
     async def offered(self) -> Offered:
         catalog = await self._loaded_catalog()
-        tools = tuple(_shown(tool) for tool in catalog)
+        tools = tuple(listed_tool(tool) for tool in catalog)
         return Offered(tools, catalog.quarantined)
 
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult:
@@ -197,19 +184,6 @@ class LocalBackend:
         await self._services.secrets.remove(name, LOCAL)
 
 
-def _shown(tool: ListedTool) -> OfferedTool:
-    shown = from_json(tool.listing)
-    return OfferedTool(
-        name=tool.name,
-        plugin=tool.plugin,
-        version=tool.version,
-        title=shown.get("title"),
-        description=shown.get("description", ""),
-        input_schema=shown["inputSchema"],
-        output_schema=shown.get("outputSchema"),
-    )
-
-
 def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:
     """The server that `login` named; without a login, or with an explicit `--data-dir`, the local data folder.
 
@@ -219,6 +193,16 @@ def open_backend(data_dir: Path | None) -> AbstractAsyncContextManager[Backend]:
     """
     credentials = None if data_dir is not None else load_credentials()
     return _local(data_dir) if credentials is None else _remote(credentials)
+
+
+def with_backend(data_dir: Path | None, work: Callable[[Backend], Awaitable[T]]) -> T:
+    """Open the backend in force, do `work` with it, and close it."""
+
+    async def run() -> T:
+        async with open_backend(data_dir) as backend:
+            return await work(backend)
+
+    return run_async(run)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tool_server.bootstrap import build
+from tool_server.bootstrap.services import build
 from tool_server.cli.context import (
     data_dir_option,
     fail,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from tool_server.cli.backend import Backend, open_backend
-from tool_server.cli.context import data_dir_option, json_option, print_json, run_async, translated
+from tool_server.cli.backend import Backend, with_backend
+from tool_server.cli.context import data_dir_option, json_option, print_json, translated
 from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.cli.grants import grants_json, print_grants
 from tool_server.cli.output import print_table, printable
 from tool_server.model.permission import Permissions
-from tool_server.services.grants import GrantChange
+from tool_server.services.grants import GrantChange, PluginGrants
 
 
 @click.group(
@@ -84,27 +84,26 @@ def remove(plugin: str, grants: tuple[str, ...], everything: bool, data_dir: Pat
 def list_grants(plugin: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Show what PLUGIN (without one: each installed plugin) requests, is granted, and so gets."""
 
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            found = await backend.list_grants() if plugin is None else (await backend.show_grants(plugin),)
-        if as_json:
-            print_json({"items": [grants_json(item) for item in found]})
-            return
-        if plugin is not None:
-            click.echo(f"{found[0].plugin} {found[0].version}")
-            print_grants(found[0], data_dir)
-            return
-        print_table(
-            ("PLUGIN", "REQUESTS", "GRANTED", "EFFECTIVE"),
-            [
-                (item.plugin, *(_cell(each) for each in (item.requested, item.granted, item.effective)))
-                for item in found
-                if not (item.requested.empty and item.granted.empty)
-            ],
-            "No installed plugin requests anything.",
-        )
+    async def read(backend: Backend) -> tuple[PluginGrants, ...]:
+        return await backend.list_grants() if plugin is None else (await backend.show_grants(plugin),)
 
-    run_async(main)
+    found = with_backend(data_dir, read)
+    if as_json:
+        print_json({"items": [grants_json(item) for item in found]})
+        return
+    if plugin is not None:
+        click.echo(f"{found[0].plugin} {found[0].version}")
+        print_grants(found[0], data_dir)
+        return
+    print_table(
+        ("PLUGIN", "REQUESTS", "GRANTED", "EFFECTIVE"),
+        [
+            (item.plugin, *(_cell(each) for each in (item.requested, item.granted, item.effective)))
+            for item in found
+            if not (item.requested.empty and item.granted.empty)
+        ],
+        "No installed plugin requests anything.",
+    )
 
 
 def _cell(permissions: Permissions) -> str:
@@ -112,14 +111,10 @@ def _cell(permissions: Permissions) -> str:
 
 
 def _change(data_dir: Path | None, as_json: bool, work: Callable[[Backend], Awaitable[GrantChange]]) -> None:
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            change = await work(backend)
-        if as_json:
-            print_json({"grants": grants_json(change.grants), "changed": change.changed})
-            return
-        word = "changed" if change.changed else "unchanged"
-        click.echo(f"{printable(change.grants.plugin)} {change.grants.version}: grants {word}")
-        print_grants(change.grants, data_dir)
-
-    run_async(main)
+    change = with_backend(data_dir, work)
+    if as_json:
+        print_json({"grants": grants_json(change.grants), "changed": change.changed})
+        return
+    word = "changed" if change.changed else "unchanged"
+    click.echo(f"{printable(change.grants.plugin)} {change.grants.version}: grants {word}")
+    print_grants(change.grants, data_dir)

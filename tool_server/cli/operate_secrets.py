@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from tool_server.cli.backend import open_backend
-from tool_server.cli.context import data_dir_option, json_option, print_json, run_async, translated
+from tool_server.cli.backend import with_backend
+from tool_server.cli.context import data_dir_option, json_option, print_json, translated
 from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.cli.output import print_table, short_time
 from tool_server.errors import InvalidInput
@@ -51,15 +51,11 @@ def set_secret(name: str, hosts: tuple[str, ...], plain_http: bool, data_dir: Pa
     """Store the value that stdin gives, or that is typed at the hidden prompt, as NAME."""
     value = _read_value(name)
 
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            record = await backend.set_secret(name, value, hosts, plain_http)
-        if as_json:
-            print_json(_shown(record))
-        else:
-            click.echo(f"{record.name} is set, to be sent to {_places(record)}")
-
-    run_async(main)
+    record = with_backend(data_dir, lambda backend: backend.set_secret(name, value, hosts, plain_http))
+    if as_json:
+        print_json(_shown(record))
+    else:
+        click.echo(f"{record.name} is set, to be sent to {_places(record)}")
 
 
 @secret.command("list", cls=ExampleCommand, examples="tool-server secret list")
@@ -68,23 +64,18 @@ def set_secret(name: str, hosts: tuple[str, ...], plain_http: bool, data_dir: Pa
 @translated
 def list_secrets(data_dir: Path | None, as_json: bool) -> None:
     """List all secrets by name; their values are never shown."""
-
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            records = await backend.list_secrets()
-        if as_json:
-            print_json({"items": [_shown(record) for record in records]})
-            return
-        print_table(
-            ("NAME", "HOSTS", "CREATED", "CHANGED"),
-            [
-                (record.name, _places(record), short_time(record.created_at), short_time(record.updated_at))
-                for record in records
-            ],
-            "No secrets: set one with 'tool-server secret set NAME'.",
-        )
-
-    run_async(main)
+    records = with_backend(data_dir, lambda backend: backend.list_secrets())
+    if as_json:
+        print_json({"items": [_shown(record) for record in records]})
+        return
+    print_table(
+        ("NAME", "HOSTS", "CREATED", "CHANGED"),
+        [
+            (record.name, _places(record), short_time(record.created_at), short_time(record.updated_at))
+            for record in records
+        ],
+        "No secrets: set one with 'tool-server secret set NAME'.",
+    )
 
 
 @secret.command(cls=ExampleCommand, examples="tool-server secret remove WEATHER_KEY")
@@ -94,16 +85,11 @@ def list_secrets(data_dir: Path | None, as_json: bool) -> None:
 @translated
 def remove(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Forget NAME; plugins' requests that refer to it fail from now on."""
-
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            await backend.remove_secret(name)
-        if as_json:
-            print_json({"removed": name})
-        else:
-            click.echo(f"removed {name}")
-
-    run_async(main)
+    with_backend(data_dir, lambda backend: backend.remove_secret(name))
+    if as_json:
+        print_json({"removed": name})
+    else:
+        click.echo(f"removed {name}")
 
 
 def _read_value(name: str) -> str:

@@ -63,7 +63,7 @@ def stdio(data_dir: Path | None, no_bundled: bool) -> None:
 
     The client starts this command itself; the log goes to stderr.
     """
-    from tool_server.bootstrap import serve_stdio
+    from tool_server.bootstrap.stdio import serve_stdio
     from tool_server.cli.signals import on_stop_signal
 
     config = load_config(data_dir).config

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from tool_server.cli.backend import open_backend
+from tool_server.cli.backend import with_backend
 from tool_server.cli.context import (
     data_dir_option,
     json_option,
     print_json,
-    run_async,
     translated,
 )
 from tool_server.cli.examples import ExampleCommand, ExampleGroup
@@ -55,16 +54,14 @@ def create(name: str, scopes: tuple[str, ...], expires: str | None, data_dir: Pa
     """Make a token named NAME. It is shown once and stored only as a hash."""
     lifetime = None if expires is None else _lifetime(expires)
 
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            made = await backend.create_token(name, tuple(Scope(scope) for scope in scopes), lifetime)
-        if as_json:
-            print_json({"token": _shown(made.record), "secret": made.secret})
-            return
-        click.echo(made.secret)
-        click.echo("Keep it now: it is not shown again. Send it as 'Authorization: Bearer ...'.", err=True)
-
-    run_async(main)
+    made = with_backend(
+        data_dir, lambda backend: backend.create_token(name, tuple(Scope(scope) for scope in scopes), lifetime)
+    )
+    if as_json:
+        print_json({"token": _shown(made.record), "secret": made.secret})
+        return
+    click.echo(made.secret)
+    click.echo("Keep it now: it is not shown again. Send it as 'Authorization: Bearer ...'.", err=True)
 
 
 @token.command("list", cls=ExampleCommand, examples="tool-server token list")
@@ -73,23 +70,18 @@ def create(name: str, scopes: tuple[str, ...], expires: str | None, data_dir: Pa
 @translated
 def list_tokens(data_dir: Path | None, as_json: bool) -> None:
     """List all tokens, newest first."""
-
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            records = await backend.list_tokens()
-        if as_json:
-            print_json({"items": [_shown(record) for record in records]})
-            return
-        print_table(
-            ("ID", "NAME", "SCOPES", "CREATED", "STATE"),
-            [
-                (record.id, record.name, ", ".join(record.scopes), short_time(record.created_at), _state(record))
-                for record in records
-            ],
-            "No tokens: make one with 'tool-server token create NAME'.",
-        )
-
-    run_async(main)
+    records = with_backend(data_dir, lambda backend: backend.list_tokens())
+    if as_json:
+        print_json({"items": [_shown(record) for record in records]})
+        return
+    print_table(
+        ("ID", "NAME", "SCOPES", "CREATED", "STATE"),
+        [
+            (record.id, record.name, ", ".join(record.scopes), short_time(record.created_at), _state(record))
+            for record in records
+        ],
+        "No tokens: make one with 'tool-server token create NAME'.",
+    )
 
 
 @token.command(cls=ExampleCommand, examples="tool-server token revoke mastra")
@@ -99,16 +91,11 @@ def list_tokens(data_dir: Path | None, as_json: bool) -> None:
 @translated
 def revoke(name_or_id: str, data_dir: Path | None, as_json: bool) -> None:
     """End a token, by its name or id, at once."""
-
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            record = await backend.revoke_token(name_or_id)
-        if as_json:
-            print_json(_shown(record))
-        else:
-            click.echo(f"revoked {record.name} ({record.id})")
-
-    run_async(main)
+    record = with_backend(data_dir, lambda backend: backend.revoke_token(name_or_id))
+    if as_json:
+        print_json(_shown(record))
+    else:
+        click.echo(f"revoked {record.name} ({record.id})")
 
 
 def _shown(record: TokenRecord) -> dict[str, object]:

@@ -8,13 +8,12 @@ from typing import Any, cast
 
 import click
 
-from tool_server.cli.backend import open_backend
+from tool_server.cli.backend import with_backend
 from tool_server.cli.context import (
     data_dir_option,
     fail,
     json_option,
     print_json,
-    run_async,
     translated,
 )
 from tool_server.cli.examples import ExampleCommand
@@ -30,39 +29,34 @@ from tool_server.model.json_value import JsonObject, json_type, parse_json
 @translated
 def tools(data_dir: Path | None, as_json: bool) -> None:
     """List the tools that clients of this server see."""
-
-    async def main() -> None:
-        async with open_backend(data_dir) as backend:
-            offered = await backend.offered()
-        if as_json:
-            print_json(
-                {
-                    "items": [
-                        {
-                            "name": tool.name,
-                            "plugin": tool.plugin,
-                            "version": tool.version,
-                            "title": tool.title,
-                            "description": tool.description,
-                            "inputSchema": tool.input_schema,
-                            "outputSchema": tool.output_schema,
-                        }
-                        for tool in offered.tools
-                    ],
-                    "quarantined": [{"plugin": plugin, **tool.model_dump()} for plugin, tool in offered.quarantined],
-                }
-            )
-            return
-        print_table(
-            ("TOOL", "PLUGIN", "DESCRIPTION"),
-            [(tool.name, f"{tool.plugin} {tool.version}", first_line(tool.description)) for tool in offered.tools],
-            "No tools yet: install a plugin with 'extism-registry install NAME', or start 'tool-server up' once, which "
-            "installs the bundled ones.",
+    offered = with_backend(data_dir, lambda backend: backend.offered())
+    if as_json:
+        print_json(
+            {
+                "items": [
+                    {
+                        "name": tool.name,
+                        "plugin": tool.plugin,
+                        "version": tool.version,
+                        "title": tool.title,
+                        "description": tool.description,
+                        "inputSchema": tool.input_schema,
+                        "outputSchema": tool.output_schema,
+                    }
+                    for tool in offered.tools
+                ],
+                "quarantined": [{"plugin": plugin, **tool.model_dump()} for plugin, tool in offered.quarantined],
+            }
         )
-        for plugin, tool in offered.quarantined:
-            click.echo(f"held back: {plugin} {tool.name}: {tool.reason} [{tool.rule}]", err=True)
-
-    run_async(main)
+        return
+    print_table(
+        ("TOOL", "PLUGIN", "DESCRIPTION"),
+        [(tool.name, f"{tool.plugin} {tool.version}", first_line(tool.description)) for tool in offered.tools],
+        "No tools yet: install a plugin with 'extism-registry install NAME', or start 'tool-server up' once, which "
+        "installs the bundled ones.",
+    )
+    for plugin, tool in offered.quarantined:
+        click.echo(f"held back: {plugin} {tool.name}: {tool.reason} [{tool.rule}]", err=True)
 
 
 @click.command(
@@ -87,11 +81,7 @@ def call(tool: str, arguments: str, data_dir: Path | None, as_json: bool) -> Non
             f'ARGUMENTS must be a JSON object such as \'{{"text": "hello"}}\', got {json_type(given)}',
         )
 
-    async def main() -> ToolResult:
-        async with open_backend(data_dir) as backend:
-            return await backend.call(tool, given)
-
-    result = run_async(main)
+    result = with_backend(data_dir, lambda backend: backend.call(tool, given))
     if as_json:
         print_json(_as_json(result))
     else:

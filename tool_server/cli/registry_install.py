@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tool_server.cli.backend import Backend
+from tool_server.cli.backend import Backend, with_backend
 from tool_server.cli.context import (
     data_dir_option,
     json_option,
@@ -16,7 +16,7 @@ from tool_server.cli.context import (
 from tool_server.cli.examples import ExampleCommand
 from tool_server.cli.grants import GRANT_HELP, grants_json, print_grants, print_missing
 from tool_server.cli.output import print_table
-from tool_server.cli.registry_support import split_requirement, with_backend
+from tool_server.cli.registry_support import split_requirement
 from tool_server.model.permission import Permissions
 from tool_server.services.grants import PluginGrants
 from tool_server.services.install import Installed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tool_server.cli.backend import Identity
+from tool_server.cli.backend import Identity, with_backend
 from tool_server.cli.context import (
     data_dir_option,
     json_option,
@@ -25,7 +25,6 @@ from tool_server.cli.credentials import (
     save_credentials,
 )
 from tool_server.cli.examples import ExampleCommand
-from tool_server.cli.registry_support import with_backend
 
 
 @click.command(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tool_server.cli.backend import with_backend
 from tool_server.cli.context import (
     data_dir_option,
     json_option,
@@ -15,7 +16,7 @@ from tool_server.cli.context import (
 )
 from tool_server.cli.examples import ExampleCommand
 from tool_server.cli.output import first_line, print_findings, print_table, printable, short_time, size_text, working
-from tool_server.cli.registry_support import split_requirement, with_backend
+from tool_server.cli.registry_support import split_requirement
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.model.names import tool_name

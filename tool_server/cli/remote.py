@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from tool_server.cli.backend import Identity, InstalledPlugin, Offered, OfferedTool
+from tool_server.cli.backend import Identity, InstalledPlugin, Offered
 from tool_server.cli.credentials import Credentials
 from tool_server.errors import (
     CallFailed,
@@ -25,6 +25,7 @@ from tool_server.errors import (
     Unavailable,
 )
 from tool_server.inspection.manifest_files import PluginSource
+from tool_server.inspection.offering import ListedTool
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject
@@ -184,7 +185,7 @@ class RemoteBackend:
     async def offered(self) -> Offered:
         pages = [page async for page in self._pages("tools")]
         tools = tuple(
-            OfferedTool(
+            ListedTool(
                 name=item["name"],
                 plugin=item["plugin"],
                 version=item["version"],
@@ -192,6 +193,7 @@ class RemoteBackend:
                 description=item["description"],
                 input_schema=item["inputSchema"],
                 output_schema=item["outputSchema"],
+                annotations=item["annotations"],
             )
             for page in pages
             for item in page["items"]

@@ -16,7 +16,8 @@ import click
 import uvicorn
 from starlette.types import ASGIApp
 
-from tool_server.bootstrap import Services, build, http_application, install_bundled
+from tool_server.bootstrap.bundled import install_bundled
+from tool_server.bootstrap.services import Services, build
 from tool_server.cli.signals import on_stop_signal
 from tool_server.config import Config
 from tool_server.errors import Denied, Unavailable
@@ -57,6 +58,9 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
                     await _require_token(config, services)
                 if bundled:
                     await install_bundled(services)
+                # Importing the MCP SDK takes most of the start: whatever is refused is refused before.
+                from tool_server.bootstrap.http import http_application
+
                 port = listener.getsockname()[1]
                 application = http_application(services, port=port, open_to_all=insecure)
                 server = _Server(application.app, lambda: announce(_base_url(config.host, port), services))

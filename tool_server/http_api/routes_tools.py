@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -16,6 +15,7 @@ from tool_server.http_api.requests import read_json_object, read_query
 from tool_server.http_api.resource import resource
 from tool_server.http_api.responses import json_response, model_response
 from tool_server.http_api.shapes import NoQuery, QuarantinedView, ToolList, ToolQuery, ToolView
+from tool_server.inspection.offering import listed_tool
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import Scope
 from tool_server.model.catalog import OfferedTool
@@ -62,17 +62,17 @@ class ToolRoutes:
         return json_response(_result_json(result))
 
 
-def _view(tool: OfferedTool) -> ToolView:
-    shown = from_json(tool.listing)
+def _view(offered: OfferedTool) -> ToolView:
+    tool = listed_tool(offered)
     return ToolView(
         name=tool.name,
         plugin=tool.plugin,
         version=tool.version,
-        title=shown.get("title"),
-        description=shown.get("description", ""),
-        inputSchema=shown["inputSchema"],
-        outputSchema=shown.get("outputSchema"),
-        annotations=shown.get("annotations", {}),
+        title=tool.title,
+        description=tool.description,
+        inputSchema=tool.input_schema,
+        outputSchema=tool.output_schema,
+        annotations=tool.annotations,
     )
 
 

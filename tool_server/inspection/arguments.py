@@ -44,20 +44,17 @@ class ArgumentsValidator:
                 `{"errors": [{"path", "expected", "got", "keyword"}]}`.
             NotQuickError: with `quick`, the answer could take too long; it would be the same without.
         """
-        schema = self._schema
         try:
-            size = schema.require_quick(value) if quick else schema.require_bounds(value)
+            size = self._schema.measured(value, quick=quick)
             if self._filler is not None:
                 value, size = self._completed(self._filler, value, size, quick)
-            if schema.is_valid(value):
-                return value
-            if quick:
-                schema.require_quick_problems(value, size)
-            problems = schema.problems(value)
+            problems = self._schema.misfits(value, size, quick=quick)
         except (OutOfBoundsError, TooManyDefaultsError) as error:
             raise _refused("the arguments cannot be checked", str(error)) from error
         except ValueError as error:
             raise _refused("the arguments cannot be checked", _NOT_JSON) from error
+        if not problems:
+            return value
         raise InvalidInput(
             "invalid_arguments",
             _listed("the arguments do not fit the tool's input schema", problems),
@@ -70,7 +67,7 @@ class ArgumentsValidator:
         filled = filler.fill_quickly(value, size.values) if quick else filler.fill(value, size.values)
         if filled is value:
             return value, size
-        return filled, self._schema.require_quick(filled) if quick else self._schema.require_bounds(filled)
+        return filled, self._schema.measured(filled, quick=quick)
 
 
 class OutputValidator:
@@ -99,18 +96,14 @@ class OutputValidator:
             CallFailed: `bad_output`, with up to five places where the plugin's output breaks its own schema.
             NotQuickError: with `quick`, the answer could take too long; it would be the same without.
         """
-        schema = self._schema
         try:
-            size = schema.require_quick(value) if quick else schema.require_bounds(value)
-            if schema.is_valid(value):
-                return
-            if quick:
-                schema.require_quick_problems(value, size)
-            problems = schema.problems(value)
+            problems = self._schema.misfits(value, self._schema.measured(value, quick=quick), quick=quick)
         except OutOfBoundsError as error:
             raise CallFailed("bad_output", f"the plugin's output cannot be checked: {error}") from error
         except ValueError as error:
             raise CallFailed("bad_output", f"the plugin's output cannot be checked: {_NOT_JSON}") from error
+        if not problems:
+            return
         raise CallFailed(
             "bad_output",
             _listed("the plugin's output breaks its output schema (the plugin must be fixed)", problems),

@@ -105,6 +105,22 @@ class CompiledSchema:
             self._text.require(value)
         return size
 
+    def measured(self, value: JsonValue, *, quick: bool) -> InstanceSize:
+        """`require_quick` or `require_bounds`."""
+        return self.require_quick(value) if quick else self.require_bounds(value)
+
+    def misfits(self, value: JsonValue, size: InstanceSize, *, quick: bool) -> list[Problem]:
+        """What is wrong with a measured value; nothing where it fits.
+
+        Raises:
+            NotQuickError: with `quick`, something is wrong, and saying what could take too long.
+        """
+        if self.is_valid(value):
+            return []
+        if quick:
+            self.require_quick_problems(value, size)
+        return self.problems(value)
+
     def problems(self, value: JsonValue) -> list[Problem]:
         """What is wrong with a value that does not fit: at least one problem, at most `MAX_PROBLEMS`."""
         return list(islice(dict.fromkeys(islice(self._search(value), 4 * MAX_PROBLEMS)), MAX_PROBLEMS))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_limits import asked_limits
+from tool_server.model.catalog import OfferedTool
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.names import tool_name
 from tool_server.model.release import Release
@@ -31,6 +32,20 @@ class Offering:
 
     tools: tuple[ToolDefinition, ...]
     quarantined: tuple[QuarantinedTool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTool:
+    """A tool as clients see it."""
+
+    name: str
+    plugin: str
+    version: str
+    title: str | None
+    description: str
+    input_schema: JsonObject
+    output_schema: JsonObject | None
+    annotations: JsonObject
 
 
 def offering_of(release: Release) -> Offering:
@@ -59,6 +74,21 @@ def listing(plugin: str, version: str, definition: ToolDefinition) -> bytes:
     )
     tool.update((key, value) for key, value in optional if value is not None)
     return to_json(tool)
+
+
+def listed_tool(tool: OfferedTool) -> ListedTool:
+    """What the listing of an offered tool says."""
+    shown = from_json(tool.listing)
+    return ListedTool(
+        name=tool.name,
+        plugin=tool.plugin,
+        version=tool.version,
+        title=shown.get("title"),
+        description=shown.get("description", ""),
+        input_schema=shown["inputSchema"],
+        output_schema=shown.get("outputSchema"),
+        annotations=shown.get("annotations", {}),
+    )
 
 
 def remainder(definition: ToolDefinition) -> str:

@@ -42,16 +42,30 @@ logger = logging.getLogger(__name__)
 
 
 class StdioServer:
-    """Serves the client that started this process."""
+    """Serves the client that started this process.
+
+    Args:
+        catalog: the snapshot in force.
+        invoke: runs a tool.
+        version: the server's.
+        tracer: traces calls.
+        answered: is set once the first answer is written, or the conversation is over.
+    """
 
     def __init__(
-        self, catalog: Callable[[], Catalog], invoke: Invoke, version: str, tracer: CallTracer = NO_TRACER
+        self,
+        catalog: Callable[[], Catalog],
+        invoke: Invoke,
+        version: str,
+        tracer: CallTracer = NO_TRACER,
+        answered: anyio.Event | None = None,
     ) -> None:
         self._catalog = catalog
         self._tracer = tracer
         self._invoke = invoke
         self._version = version
         self._sdk: _SdkConversation | None = None
+        self._answered = anyio.Event() if answered is None else answered
 
     async def tools_changed(self) -> None:
         """Tell the client, if it wants to know, that the list of tools is another one now."""
@@ -62,13 +76,14 @@ class StdioServer:
         """Serve until the client closes its end."""
         try:
             with claimed_stdout() as descriptor:
-                with closing(LineWriter(descriptor)) as writer:
+                with closing(LineWriter(descriptor, self._answered)) as writer:
                     async with anyio.create_task_group() as tasks, aclosing(_standard_input()) as lines:
                         await self._converse(lines, writer, tasks)
         except* BrokenPipeError:
             logger.warning("the client no longer reads what this server writes")
         finally:
             self._sdk = None
+            self._answered.set()
 
     async def _converse(self, lines: AsyncIterator[bytes], writer: LineWriter, tasks: TaskGroup) -> None:
         listing, calls = Listing(self._catalog), ToolCalls(self._invoke, self._tracer)

@@ -34,10 +34,15 @@ class LineWriter:
 
     The descriptor is left blocking, since other processes may hold it too: at most `PIPE_BUF` bytes are written at
     once, for which there is room in a pipe that is writable (https://man7.org/linux/man-pages/man7/pipe.7.html).
+
+    Args:
+        descriptor: where to.
+        written: is set once the first line is out.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, written: anyio.Event | None = None) -> None:
         self._descriptor = descriptor
+        self._first_is_out = written
         self._turn = anyio.Lock(fast_acquire=True)
         self._waiting = 0
         """Lines whose reader was not ready for all of them."""
@@ -66,6 +71,9 @@ class LineWriter:
                         await anyio.wait_writable(self._descriptor)
             finally:
                 self._waiting -= 1
+        if self._first_is_out is not None:
+            self._first_is_out.set()
+            self._first_is_out = None
 
     def close(self) -> None:
         """Let go of what was opened here; the descriptor stays."""

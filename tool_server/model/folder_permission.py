@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Self
 
-from tool_server.errors import InvalidInput
+from tool_server.model.permission_refusal import no_permission
 
 GRAMMAR = (
     "'PATH:read' or 'PATH:write' (write includes read), PATH being absolute, with '/' between its parts and no '..', "
@@ -40,11 +40,7 @@ class FolderPermission:
                 raise ValueError("it ends neither in ':read' nor in ':write'")
             return cls(guest_path(path), mode == "write")
         except ValueError as error:
-            raise InvalidInput(
-                "invalid_permission",
-                f"{text[:120]!r} is no filesystem permission ({error}): write {GRAMMAR}",
-                {"kind": "filesystem", "item": text[:300]},
-            ) from error
+            raise no_permission("filesystem", text, str(error), GRAMMAR) from error
 
     def __str__(self) -> str:
         return f"{self.path}:{'write' if self.write else 'read'}"

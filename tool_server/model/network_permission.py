@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Self
 
-from tool_server.errors import InvalidInput
+from tool_server.model.permission_refusal import no_permission
 
 GRAMMAR = (
     "'HOST', '*.example.com' (its subdomains), '*' (any host), each with ':PORT' for another port than 80 (http) and "
@@ -108,11 +108,7 @@ class NetworkPermission:
             host, port = _split_port(place)
             return cls(_pattern(host), port, _methods(methods))
         except ValueError as error:
-            raise InvalidInput(
-                "invalid_permission",
-                f"{text[:120]!r} is no network permission ({error}): write {GRAMMAR}",
-                {"kind": "network", "item": text[:300]},
-            ) from error
+            raise no_permission("network", text, str(error), GRAMMAR) from error
 
     def __str__(self) -> str:
         methods = "" if self.methods is None else f"{','.join(sorted(self.methods))} "

@@ -39,15 +39,21 @@ class CatalogService:
         defaults: limits of a call where a manifest asks for none.
         ceiling: what no call may exceed.
         cache: the entries of called tools.
+        known: a snapshot of the same store from before, to go on from.
     """
 
     def __init__(
-        self, plugins: PluginStore, defaults: Limits, ceiling: Limits, cache: EntryCache | None = None
+        self,
+        plugins: PluginStore,
+        defaults: Limits,
+        ceiling: Limits,
+        cache: EntryCache | None = None,
+        known: Catalog | None = None,
     ) -> None:
         self._plugins = plugins
         self._defaults = defaults
         self._ceiling = ceiling
-        self._current = Catalog()
+        self._current = Catalog() if known is None else known
         self._entries = EntryCache() if cache is None else cache
         self._listeners: list[Listener] = []
         self._refreshing = anyio.Lock()

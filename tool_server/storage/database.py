@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tool_server.errors import InvalidInput, Unavailable
 from tool_server.storage import revisions, sqlite
+from tool_server.storage.schema_revisions import HEAD
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -129,7 +130,7 @@ async def open_database(
     database = Database(engine, queue_seconds)
     try:
         await to_thread.run_sync(_prepare, engine, busy_timeout_ms)
-        if await database.read(revisions.stored_revision) != revisions.HEAD:
+        if await database.read(revisions.stored_revision) != HEAD:
             await database.write(_upgrade)
         yield database
     finally:

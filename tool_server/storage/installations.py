@@ -11,8 +11,8 @@ from tool_server.errors import NotFound, Unavailable
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, Release
 from tool_server.storage import offers, releases
+from tool_server.storage.offer_rows import INSTALLATION_REVISION
 from tool_server.storage.tables import (
-    INSTALLATION_REVISION,
     AnyRow,
     counters,
     installation_changes,

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tool_server.errors import Unavailable
 from tool_server.storage import installations, offers, releases, revisions, sqlite
+from tool_server.storage.schema_revisions import HEAD
 from tool_server.storage.tables import versions
 
 
@@ -28,8 +29,8 @@ def check(connection: Connection) -> tuple[str, ...]:
 
 def _schema_problems(connection: Connection) -> Iterator[str]:
     revision = revisions.stored_revision(connection)
-    if revision != revisions.HEAD:
-        yield f"the schema has revision {revision!r}, expected {revisions.HEAD!r}: run 'tool-server db upgrade'"
+    if revision != HEAD:
+        yield f"the schema has revision {revision!r}, expected {HEAD!r}: run 'tool-server db upgrade'"
 
 
 def _dangling_installations(connection: Connection) -> Iterator[str]:

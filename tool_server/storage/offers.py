@@ -5,25 +5,32 @@ Functions over a connection, each run in one transaction by `plugins`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy import Connection, Select, delete, insert, select
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, delete, insert, select, text
 
 from tool_server.errors import Unavailable
 from tool_server.inspection.offering import definition_of, listing, needs_headers, offering_of, remainder
-from tool_server.model.catalog import InstalledTool, Offer, OfferChanges, OfferedTool
+from tool_server.model.catalog import InstalledTool, OfferChanges, OfferedTool
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.names import tool_name
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program, Release
-from tool_server.model.tool import QuarantinedTool
 from tool_server.storage import releases
+from tool_server.storage.offer_rows import (
+    QUARANTINED,
+    SELECT_ALL_TOOLS,
+    SELECT_CHANGED_TOOLS,
+    SELECT_HEADS,
+    SELECT_REVISION,
+    Head,
+    ToolRow,
+    changes,
+)
 from tool_server.storage.tables import (
-    INSTALLATION_REVISION,
-    AnyRow,
-    counters,
+    UtcDateTime,
     installation_changes,
     installations,
     offered_tools,
@@ -33,12 +40,8 @@ from tool_server.storage.tables import (
 
 Values = dict[str, Any]
 
-_quarantined = TypeAdapter(tuple[QuarantinedTool, ...])
-
 _BATCH = 1_000
 """Rows fetched at a time."""
-
-_TOOL_COLUMNS = ("plugin", "position", "name", "tool", "needs_headers", "listing")
 
 
 def derive(release: Release) -> tuple[Values, list[Values]]:
@@ -50,7 +53,7 @@ def derive(release: Release) -> tuple[Values, list[Values]]:
         "program": _encode(release.program),
         "permissions": _encode(release.manifest.permissions),
         "limits": _encode(release.manifest.limits),
-        "quarantined": _quarantined.dump_json(offering.quarantined).decode(),
+        "quarantined": QUARANTINED.dump_json(offering.quarantined).decode(),
     }
     tools = [
         {
@@ -134,56 +137,16 @@ def contradictions(connection: Connection) -> Iterator[str]:
 
 def since(connection: Connection, revision: int) -> OfferChanges:
     """See `PluginStore.offers_since`."""
-    current = connection.execute(select(counters.c.value).where(counters.c.name == INSTALLATION_REVISION)).scalar_one()
+    current: int = connection.execute(text(SELECT_REVISION)).scalar_one()
     if current == revision:
         return OfferChanges(current, {})
     # A revision from the future is that of a database that is there no more, such as one a backup replaced.
     complete = not 0 <= revision < current
-    seen = -1 if complete else revision
-    heads = {row.plugin: row for row in connection.execute(_heads(seen))}
-    tools: dict[str, list[OfferedTool]] = {}
-    for plugin, position, name, tool, headers, wire in connection.execute(_tools(seen)).yield_per(_BATCH):
-        head = heads.get(plugin)
-        if head is not None:
-            # The head's strings, not the row's own copies of them: there may be tens of thousands of rows.
-            offered = OfferedTool(name, head.plugin, head.version, tool, position, head.revision, headers, wire)
-            tools.setdefault(head.plugin, []).append(offered)
-    return OfferChanges(
-        current, {plugin: _offer(head, tools.get(plugin, ())) for plugin, head in heads.items()}, complete
-    )
-
-
-def _heads(seen: int) -> Select[*tuple[Any, ...]]:
-    """Of each plugin that changed after a revision, what holds for all of its tools."""
-    return (
-        select(
-            installation_changes.c.plugin,
-            installation_changes.c.revision,
-            installations.c.version,
-            installations.c.installed_at,
-            offers.c.quarantined,
-        )
-        .outerjoin(installations, installations.c.plugin == installation_changes.c.plugin)
-        .outerjoin(offers, offers.c.plugin == installation_changes.c.plugin)
-        .where(installation_changes.c.revision > seen)
-    )
-
-
-def _tools(seen: int) -> Select[*tuple[Any, ...]]:
-    columns = select(*(offered_tools.c[name] for name in _TOOL_COLUMNS))
-    ordered = columns.order_by(offered_tools.c.plugin, offered_tools.c.position)
-    if seen < 0:
-        return ordered
-    return ordered.join(installation_changes, installation_changes.c.plugin == offered_tools.c.plugin).where(
-        installation_changes.c.revision > seen
-    )
-
-
-def _offer(head: AnyRow, tools: Sequence[OfferedTool]) -> Offer | None:
-    if head.version is None:
-        return None
-    quarantined = () if head.quarantined in (None, "[]") else _quarantined.validate_json(head.quarantined)
-    return Offer(head.plugin, head.version, head.installed_at, tuple(tools), quarantined)
+    seen = {"seen": -1 if complete else revision}
+    heads = [Head(*row) for row in connection.execute(text(SELECT_HEADS).columns(installed_at=UtcDateTime), seen)]
+    statement, bounds = (SELECT_ALL_TOOLS, {}) if complete else (SELECT_CHANGED_TOOLS, seen)
+    rows = connection.execute(text(statement), bounds).yield_per(_BATCH)
+    return changes(current, heads, cast(Iterable[ToolRow], rows), complete=complete)
 
 
 def read_tools(connection: Connection, wanted: Sequence[OfferedTool]) -> tuple[InstalledTool | None, ...]:

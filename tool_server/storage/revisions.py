@@ -11,11 +11,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, select
 
 from tool_server.errors import Conflict
 from tool_server.storage import offers
-
-REVISIONS = ("0001", "0002", "0003")
-"""Every revision in `migrations/versions`, oldest first; a test compares them."""
-
-HEAD = REVISIONS[-1]
+from tool_server.storage.schema_revisions import HEAD, REVISIONS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

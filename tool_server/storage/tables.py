@@ -109,7 +109,7 @@ installation_changes = Table(
     "installation_changes",
     metadata,
     Column("plugin", Text, primary_key=True),
-    # Of the counter `INSTALLATION_REVISION`, after the plugin's last change.
+    # Of the counter `offer_rows.INSTALLATION_REVISION`, after the plugin's last change.
     Column("revision", BigInteger, nullable=False, index=True),
 )
 
@@ -194,6 +194,3 @@ secrets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
-
-INSTALLATION_REVISION = "installations"
-"""The row of `counters` that grows with every change of an installation."""

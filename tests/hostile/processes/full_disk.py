@@ -14,7 +14,7 @@ import anyio
 
 from tests.services.publishing import offer, other_bytes, publish
 from tests.support.guests import guest
-from tool_server.bootstrap import Services, build
+from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.errors import ToolServerError
 from tool_server.model.caller import LOCAL

@@ -1,1 +1,1 @@
-"""One module for each schema revision; `revisions.REVISIONS` lists them in order."""
+"""One module for each schema revision; `schema_revisions.REVISIONS` lists them in order."""

@@ -1,0 +1,117 @@
+"""One client over standard input and output, served from the stored catalogue while the services are opened."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from tool_server.bootstrap.bundled_version import bundled_is_current
+from tool_server.config import Config
+from tool_server.mcp_api.stdio import StdioServer
+from tool_server.model.call import ToolResult
+from tool_server.model.caller import Caller
+from tool_server.model.catalog import Catalog
+from tool_server.model.json_value import JsonObject
+from tool_server.storage.stored_offers import read_offers
+from tool_server.version import VERSION
+
+if TYPE_CHECKING:
+    from tool_server.bootstrap.services import Services
+
+QUIET_SECONDS = 1.0
+"""When the services are opened although nothing was asked of them, so that what is wrong with them is told."""
+
+
+async def serve_stdio(config: Config, *, bundled: bool) -> None:
+    """Serve one MCP client over stdin and stdout until it leaves.
+
+    Raises:
+        Unavailable: storage cannot be opened.
+    """
+    stored = await anyio.to_thread.run_sync(_stored_catalog, config, bundled)
+    if stored is None:
+        await _serve_opened(config, bundled=bundled)
+    else:
+        await _serve_ahead(config, stored)
+
+
+def _stored_catalog(config: Config, bundled: bool) -> Catalog | None:
+    """What to serve before the services are open; None where they must be open first."""
+    # A tracer belongs to the services, and is told of every call from the first one on.
+    if config.tracing.endpoint or (bundled and not bundled_is_current(config)):
+        return None
+    offers = read_offers(config.effective_database_url)
+    return None if offers is None else Catalog().updated(offers)
+
+
+async def _serve_opened(config: Config, *, bundled: bool) -> None:
+    from tool_server.bootstrap.bundled import install_bundled
+    from tool_server.bootstrap.services import build, watching
+
+    async with build(config) as services:
+        if bundled and not bundled_is_current(config):
+            await install_bundled(services)
+        server = StdioServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
+        services.catalog.subscribe(server.tools_changed)
+        async with watching(services):
+            await server.serve()
+
+
+async def _serve_ahead(config: Config, stored: Catalog) -> None:
+    """Answer from the stored catalogue first; then open the services, for which calls wait."""
+    opening = _Opening(stored)
+    server = StdioServer(opening.catalog, opening.call, VERSION, answered=opening.wanted)
+    over = anyio.Event()
+
+    async def converse() -> None:
+        await server.serve()
+        over.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(converse)
+        with anyio.move_on_after(QUIET_SECONDS):
+            await opening.wanted.wait()
+        await anyio.to_thread.run_sync(_import_services)
+        from tool_server.bootstrap.services import build, watching
+
+        async with build(config, known=stored) as services:
+            services.catalog.subscribe(server.tools_changed)
+            opening.finish(services)
+            async with watching(services):
+                await over.wait()
+
+
+def _import_services() -> None:
+    """Import what services need. In a thread, so that the conversation goes on meanwhile."""
+    importlib.import_module("tool_server.bootstrap.services")
+    importlib.import_module("tool_server.bootstrap.storage")
+
+
+class _Opening:
+    """What there is of the services while they are opened: their catalogue as it was stored, and calls that wait."""
+
+    def __init__(self, stored: Catalog) -> None:
+        self._stored = stored
+        self._services: Services | None = None
+        self.wanted = anyio.Event()
+        """Set once the services may be opened: before that they would only delay the first answer."""
+        self._finished = anyio.Event()
+
+    def finish(self, services: Services) -> None:
+        """The services are open."""
+        self._services = services
+        self._finished.set()
+
+    def catalog(self) -> Catalog:
+        """The snapshot in force."""
+        return self._stored if self._services is None else self._services.catalog.current
+
+    async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+        """See `InvokeService.call`."""
+        while self._services is None:
+            self.wanted.set()
+            await self._finished.wait()
+        return await self._services.invoke.call(name, arguments, caller)

@@ -1,0 +1,94 @@
+"""The rows of what is offered: the statements that read them, and what they say, whatever the driver.
+
+Text, not SQLAlchemy's expressions, so that `stored_offers` reads them too before SQLAlchemy is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from tool_server.model.catalog import Offer, OfferChanges, OfferedTool
+from tool_server.model.tool import QuarantinedTool
+
+INSTALLATION_REVISION = "installations"
+"""The row of `counters` that grows with every change of an installation."""
+
+SELECT_REVISION = f"SELECT value FROM counters WHERE name = '{INSTALLATION_REVISION}'"  # noqa: S608 - a constant
+
+SELECT_HEADS = """
+SELECT installation_changes.plugin, installation_changes.revision, installations.version, installations.installed_at,
+       offers.quarantined
+FROM installation_changes
+LEFT JOIN installations ON installations.plugin = installation_changes.plugin
+LEFT JOIN offers ON offers.plugin = installation_changes.plugin
+WHERE installation_changes.revision > :seen
+"""
+"""A `Head` of each plugin that changed after a revision."""
+
+_SELECT_TOOLS = """
+SELECT offered_tools.plugin, offered_tools.position, offered_tools.name, offered_tools.tool,
+       offered_tools.needs_headers, offered_tools.listing
+FROM offered_tools
+"""
+_IN_ORDER = "ORDER BY offered_tools.plugin, offered_tools.position"
+
+SELECT_ALL_TOOLS = _SELECT_TOOLS + _IN_ORDER
+"""A `ToolRow` of each tool."""
+
+SELECT_CHANGED_TOOLS = f"""{_SELECT_TOOLS}
+JOIN installation_changes ON installation_changes.plugin = offered_tools.plugin
+WHERE installation_changes.revision > :seen
+{_IN_ORDER}
+"""
+"""A `ToolRow` of each tool of the plugins that changed after a revision."""
+
+QUARANTINED = TypeAdapter(tuple[QuarantinedTool, ...])
+"""The JSON in `offers.quarantined`."""
+
+
+class Head(NamedTuple):
+    """What holds for all of a plugin's tools."""
+
+    plugin: str
+    revision: int
+    version: str | None
+    """None where the plugin is not installed any more; then what follows is None, too."""
+    installed_at: datetime | None
+    quarantined: str | None
+
+
+ToolRow = tuple[str, int, str, str, bool, bytes]
+"""Plugin, position, MCP name, the tool's own name, whether it needs headers (0 or 1 will do), its listing."""
+
+
+def changes(revision: int, heads: Iterable[Head], rows: Iterable[ToolRow], *, complete: bool) -> OfferChanges:
+    """What the rows say.
+
+    Args:
+        revision: the store's present one.
+        heads: of the plugins that changed.
+        rows: of those plugins' tools, in order.
+        complete: whether these are all plugins.
+    """
+    by_plugin = {head.plugin: head for head in heads}
+    tools: dict[str, list[OfferedTool]] = {}
+    for plugin, position, name, tool, headers, wire in rows:
+        head = by_plugin.get(plugin)
+        if head is not None and head.version is not None:
+            # The head's strings, not the row's own copies of them: there may be tens of thousands of rows.
+            offered = OfferedTool(name, head.plugin, head.version, tool, position, head.revision, bool(headers), wire)
+            tools.setdefault(head.plugin, []).append(offered)
+    return OfferChanges(
+        revision, {plugin: _offer(head, tools.get(plugin, ())) for plugin, head in by_plugin.items()}, complete
+    )
+
+
+def _offer(head: Head, tools: Iterable[OfferedTool]) -> Offer | None:
+    if head.version is None or head.installed_at is None:
+        return None
+    quarantined = () if head.quarantined in (None, "[]") else QUARANTINED.validate_json(head.quarantined)
+    return Offer(head.plugin, head.version, head.installed_at, tuple(tools), quarantined)

@@ -1,0 +1,8 @@
+"""The revisions of the database's schema."""
+
+from __future__ import annotations
+
+REVISIONS = ("0001", "0002", "0003")
+"""Every revision in `migrations/versions`, oldest first; a test compares them."""
+
+HEAD = REVISIONS[-1]
