@@ -361,6 +361,25 @@ def test_those_who_are_idle_are_forgotten_and_those_in_debt_are_not() -> None:
     assert accounts.get("debtor", 10_000.0) is not debtor
 
 
+def test_those_who_have_waited_too_long_are_turned_away_and_the_others_stay() -> None:
+    hall = Hall(Bounds(1, 10))
+    running = hall.enter()
+    early = [hall.enter("a", "x"), hall.enter("a", "x"), hall.enter("a", "y"), hall.enter("b", "x")]
+    hall.now += 3
+    late = [hall.enter("a", "x"), hall.enter("c", "x")]
+    hall.admission.give_up(5.0)
+    assert not any(ticket.refusal for ticket in (*early, *late))
+    hall.now += 2
+    hall.admission.give_up(5.0)
+    refusals = [ticket.refusal for ticket in early]
+    assert [refusal.code if refusal else None for refusal in refusals] == ["busy"] * 4
+    assert all(refusal and "no worker became free within 5 s" in refusal.message for refusal in refusals)
+    assert {id(ticket) for ticket in hall.told} == {id(ticket) for ticket in early}
+    assert hall.admission.waiting == 2
+    hall.over(running)
+    assert [runs(ticket) for ticket in late] == [False, True]  # c has used less than a, whose call took five seconds
+
+
 def test_a_closed_gate_turns_everyone_away() -> None:
     hall = Hall(Bounds(1, 10))
     running, waiting = hall.enter(), hall.enter()

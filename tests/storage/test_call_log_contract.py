@@ -30,6 +30,13 @@ async def test_a_limit_bounds_what_is_read(calls: CallLog, limit: int, found: in
     assert [record.id for record in await calls.recent(limit)] == ["call-2", "call-1", "call-0"][:found]
 
 
+@pytest.mark.parametrize("number", [49, 50, 51, 523])
+async def test_batches_of_every_size_are_stored_whole_and_in_order(calls: CallLog, number: int) -> None:
+    records = [make_call(each) for each in range(number)]
+    await calls.append(records)
+    assert list(reversed(await calls.recent(1_000))) == records
+
+
 async def test_records_of_one_tool_are_read_alone(calls: CallLog) -> None:
     await calls.append([make_call(number, tool=f"tool_{number % 2}") for number in range(6)])
     assert [record.id for record in await calls.recent(2, tool="tool_1")] == ["call-5", "call-3"]
@@ -45,7 +52,7 @@ async def test_an_empty_batch_leaves_no_record(calls: CallLog) -> None:
 async def test_a_batch_with_one_bad_record_is_not_stored_at_all(calls: CallLog) -> None:
     naive = replace(make_call(3), started_at=NOON.replace(tzinfo=None))
     with pytest.raises(ValueError, match="no time zone"):
-        await calls.append([make_call(1), naive, make_call(2)])
+        await calls.append([*(make_call(number) for number in range(60)), naive, make_call(2)])
     assert await calls.count() == 0
 
 

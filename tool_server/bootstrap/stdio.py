@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from tool_server.bootstrap.bundled_version import bundled_is_current
+from tool_server.bootstrap.interpreter import settle
 from tool_server.config import Config
 from tool_server.mcp_api.stdio import StdioServer
 from tool_server.model.call import ToolResult
@@ -56,6 +57,7 @@ async def _serve_opened(config: Config, *, bundled: bool) -> None:
             await install_bundled(services)
         server = StdioServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
         services.catalog.subscribe(server.tools_changed)
+        settle()
         async with watching(services):
             await server.serve()
 
@@ -79,6 +81,7 @@ async def _serve_ahead(config: Config, stored: Catalog) -> None:
 
         async with build(config, known=stored) as services:
             services.catalog.subscribe(server.tools_changed)
+            settle()
             opening.finish(services)
             async with watching(services):
                 await over.wait()

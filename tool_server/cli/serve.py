@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import ipaddress
 import json
 import logging
@@ -17,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tool_server.bootstrap.bundled import install_bundled
+from tool_server.bootstrap.interpreter import settle
 from tool_server.bootstrap.services import Services, build
 from tool_server.cli.signals import on_stop_signal
 from tool_server.config import Config
@@ -64,7 +64,7 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
                 port = listener.getsockname()[1]
                 application = http_application(services, port=port, open_to_all=insecure)
                 server = _Server(application.app, lambda: announce(_base_url(config.host, port), services))
-                _spare_the_collector()
+                settle()
 
                 def stop() -> None:
                     application.mcp.close_subscriptions()
@@ -80,16 +80,6 @@ async def serve(config: Config, *, bundled: bool, insecure: bool, announce: Call
 class _Stopping:
     now: Callable[[], object]
     """What a signal does: give up while the server starts, let requests finish once it serves."""
-
-
-def _spare_the_collector() -> None:
-    """Take what was loaded by now, all of it long-lived, out of every later garbage collection.
-
-    Each call makes some cyclic garbage; looking for it among all modules and models costs more than the call.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _base_url(host: str, port: int) -> str:

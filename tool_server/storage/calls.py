@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import cast
+from itertools import chain
+from typing import NamedTuple, cast
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Dialect, func, insert, select
@@ -15,6 +16,10 @@ from tool_server.storage.database import Database
 from tool_server.storage.tables import AnyRow, calls
 
 _MAX_LIMIT = 2**31 - 1
+
+_ROWS = 50
+"""Of one statement. Between statements the driver takes the interpreter's lock back from the event loop, which costs
+both more than the row; SQLite always takes 999 parameters, see https://www.sqlite.org/limits.html"""
 
 _COLUMNS = tuple(column.name for column in calls.columns if column.name != "sequence")
 
@@ -47,19 +52,33 @@ class SqlCallLog:
 
 
 def _append(connection: Connection, records: Sequence[CallRecord]) -> None:
-    statement, stored_moment = _bulk_insert(connection.dialect)
-    connection.exec_driver_sql(statement, [_encode(record, stored_moment) for record in records])
+    bulk = _bulk_insert(connection.dialect)
+    rows = [_encode(record, bulk.stored_moment) for record in records]
+    whole = len(rows) - len(rows) % _ROWS
+    for start in range(0, whole, _ROWS):
+        connection.exec_driver_sql(bulk.of_many, tuple(chain.from_iterable(rows[start : start + _ROWS])))
+    if whole < len(rows):
+        connection.exec_driver_sql(bulk.of_one, rows[whole:])
+
+
+class _BulkInsert(NamedTuple):
+    """What stores rows whose values are in the order of `_COLUMNS`."""
+
+    of_one: str
+    of_many: str
+    """A statement for `_ROWS` of them."""
+    stored_moment: Callable[[datetime], object]
+    """What a moment is stored as."""
 
 
 @lru_cache(maxsize=4)
-def _bulk_insert(dialect: Dialect) -> tuple[str, Callable[[datetime], object]]:
-    """The statement for rows in the order of `_COLUMNS`, and what a moment is stored as.
-
-    SQLAlchemy's own way through many rows costs as much for each as the database itself.
-    """
-    compiled = insert(calls).compile(dialect=dialect, column_keys=_COLUMNS)
+def _bulk_insert(dialect: Dialect) -> _BulkInsert:
+    """Statements made once: SQLAlchemy's own way through many rows costs as much for each as the database itself."""
+    of_one = str(insert(calls).compile(dialect=dialect, column_keys=_COLUMNS))
+    head, values, row = of_one.rpartition("VALUES ")
+    of_many = head + values + ", ".join([row] * _ROWS)
     stored_moment = calls.c.started_at.type.dialect_impl(dialect).bind_processor(dialect)
-    return str(compiled), cast(Callable[[datetime], object], stored_moment)
+    return _BulkInsert(of_one, of_many, cast(Callable[[datetime], object], stored_moment))
 
 
 def _append_missing(connection: Connection, records: Sequence[CallRecord]) -> None:
