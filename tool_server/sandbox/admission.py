@@ -100,15 +100,15 @@ class Admission:
             self._line_up(ticket)
         return ticket
 
-    def leave(self, ticket: Ticket) -> None:
-        """The call is over, or does not wait any longer.
+    def leave(self, ticket: Ticket) -> bool:
+        """The call is over, or does not wait any longer; whether others were let in for it.
 
         The CPU that it says to have used is not believed beyond the time it took; where it says nothing, it is
         charged that.
         """
         if ticket.admitted_at is None:
             self._queue.remove(ticket)
-            return
+            return False
         now = self._clock()
         held = now - ticket.admitted_at
         if ticket.in_reserve:
@@ -125,11 +125,14 @@ class Admission:
                 account.spend(cpu, now)
                 self._refuse_unfunded(account, kind, now)
         if self._queue:
+            before = len(self._queue)
             self._let_in(now)
             if ticket.in_reserve:
                 self.overtake()
-        elif not (self._running or self._in_reserve):
+            return len(self._queue) < before
+        if not (self._running or self._in_reserve):
             self._queue.rest(ticket.caller)
+        return False
 
     def overtake(self) -> None:
         """Let those into the reserve for whom it is, if the permits are stalled; to be called every now and then."""

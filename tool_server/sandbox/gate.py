@@ -43,9 +43,9 @@ class Gate:
             await self._wait(ticket)
         return ticket
 
-    def release(self, ticket: Ticket) -> None:
-        """Give a permit back, for the next in the queue."""
-        self._admission.leave(ticket)
+    def release(self, ticket: Ticket) -> bool:
+        """Give a permit back, for the next in the queue; whether there was one."""
+        return self._admission.leave(ticket)
 
     def close(self) -> None:
         """Turn away everyone who waits or comes later."""
