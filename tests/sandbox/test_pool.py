@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.sandbox.conftest import PATIENCE, MakePool, Modules, call_of, is_reaped, is_running, until
+from tests.support.guests import guest
 from tool_server.config import Config
 from tool_server.errors import CallFailed, Unavailable
 from tool_server.sandbox.accounts import Allowance
@@ -301,6 +302,10 @@ def test_the_pool_runs_on_uvloop_too(make_pool: MakePool) -> None:
 
 
 async def test_ended_workers_are_counted_by_cause(make_pool: MakePool) -> None:
+    async with make_pool() as pool:
+        # What compiles is discarded, too: not below.
+        for name in ("sleep", "spin", "echo"):
+            await pool.inspect(call_of(name).program, guest(name))
     async with make_pool() as pool:
         with pytest.raises(CallFailed, match="did not finish"):
             # Blocks outside of the guest, where only the server's deadline ends it.
