@@ -22,7 +22,7 @@ import pytest
 
 from tests.hostile import faults
 from tests.hostile.faults import Report, check, endure
-from tests.hostile.support import descendants
+from tests.hostile.vitals import descendants
 from tests.mcp_api.wire import ERAS, MODERN, call, error_of
 from tests.services.publishing import ANYTHING, offer, offer_guest, publish, until
 from tests.storage.processes import ROOT, receive, running

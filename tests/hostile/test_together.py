@@ -25,8 +25,8 @@ from tests.hostile.support import (
     code_of,
     memory_of,
     publish_attack,
-    vitals,
 )
+from tests.hostile.vitals import vitals
 from tests.http_api.registry import upload
 from tests.mcp_api.test_stdio import Conversation
 from tests.mcp_api.wire import ERAS, MODERN, call, error_of
