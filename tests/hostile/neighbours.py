@@ -30,9 +30,8 @@ def neighbours() -> Generator[Neighbours]:
     started, busy, own = time.monotonic(), _busy(), _own()
     yield others
     elapsed = time.monotonic() - started
-    # The kernel counts in ticks, on each core.
-    noise = _TICK_S * (os.cpu_count() or 1)
-    others.at_work = (_busy() - busy) - (_own() - own) > noise + _SHARE * elapsed
+    # The kernel counts in ticks.
+    others.at_work = (_busy() - busy) - (_own() - own) > _TICK_S + _SHARE * elapsed
 
 
 def _busy() -> float:

@@ -104,18 +104,18 @@ class Arena:
         before = await self._settled()
         bound = before.private + memory + workers * _WORKER_SLACK + _SERVER_SLACK
         for attempt in range(_ATTEMPTS):
-            undisturbed = await self.undisturbed()
-            with peak_of(self.pid, self.strangers) as peak:
-                with neighbours() as others:
+            with neighbours() as others:
+                undisturbed = await self.undisturbed()
+                with peak_of(self.pid, self.strangers) as peak:
                     during = await self._beside(attack)
-            assert peak.private <= bound, f"{peak.private >> 20} MiB at the peak, {bound >> 20} allowed"
-            assert peak.descriptors <= before.descriptors + _DESCRIPTORS
-            assert peak.stored <= _STORED_DESCRIPTORS
-            assert peak.worker_descriptors <= _WORKER_DESCRIPTORS
-            await self._settled()
-            # What a process that is just being started or buried holds goes away again; what is lost does not.
-            await until(lambda: vitals(self.pid, self.strangers).descriptors <= before.descriptors)
-            undisturbed = max(undisturbed, await self.undisturbed())
+                assert peak.private <= bound, f"{peak.private >> 20} MiB at the peak, {bound >> 20} allowed"
+                assert peak.descriptors <= before.descriptors + _DESCRIPTORS
+                assert peak.stored <= _STORED_DESCRIPTORS
+                assert peak.worker_descriptors <= _WORKER_DESCRIPTORS
+                await self._settled()
+                # What a process that is just being started or buried holds goes away again; what is lost does not.
+                await until(lambda: vitals(self.pid, self.strangers).descriptors <= before.descriptors)
+                undisturbed = max(undisturbed, await self.undisturbed())
             if during <= max(SLOWER * undisturbed, floor):
                 return
             again = others.at_work and attempt < _ATTEMPTS - 1

@@ -20,7 +20,7 @@ from tool_server.model.caller import LOCAL
 from tool_server.model.names import check_plugin_name, tool_name
 
 # Real processes by the hundred.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 STRINGS = (
     *("", " ", ".", "..", "/", "../x", "@a/../b", "@../b", "@a/b/c", "@/b", "@a/", "a/b", "a\\b", "~root", "-rf",

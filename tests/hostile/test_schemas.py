@@ -34,7 +34,7 @@ CHECK_MS = 2_000
 ROUNDS = 5
 PATIENCE = 90
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 _NAMES = (f"plugin-{number}" for number in itertools.count(1))
 
@@ -291,8 +291,8 @@ async def require_undisturbed(services: Services, attack: Callable[[], Any]) -> 
     """Run an attack beside an honest caller, and compare with the time before it: once, and again only where others
     on this machine were at work."""
     for attempt in range(3):
-        alone = await beside(services, 0.1)
         with neighbours() as others:
+            alone = await beside(services, 0.1)
             async with honest_caller(services) as heart:
                 await attack()
         if heart.longest <= alone + STALL_S:
