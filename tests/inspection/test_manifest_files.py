@@ -263,6 +263,7 @@ def test_a_referenced_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         (b"[]", "invalid_manifest"),
         (b"{", "invalid_json"),
         (b" " * MAX_TEXT + b"{}", "file_too_large"),
+        (b'{"name": [' + b"1," * 100_000 + b"1]}", "invalid_manifest"),
     ],
 )
 def test_a_manifest_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, code: str) -> None:
