@@ -34,5 +34,6 @@ def test_an_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.Cap
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_memory_descriptors_and_processes_stay_flat_over_many_calls(capsys: pytest.CaptureFixture[str]) -> None:
     assert soak.main(["5000"]) == 0, capsys.readouterr().out

@@ -26,7 +26,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from tests.hostile.support import descendants
+from tests.hostile.vitals import descendants
 from tests.http_api.registry import upload
 from tests.inspection.wasm.encoding import custom
 from tests.mcp_api.wire import ERAS, call

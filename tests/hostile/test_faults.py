@@ -22,7 +22,7 @@ import pytest
 
 from tests.hostile import faults
 from tests.hostile.faults import Report, check, endure
-from tests.hostile.support import descendants
+from tests.hostile.vitals import descendants
 from tests.mcp_api.wire import ERAS, MODERN, call, error_of
 from tests.services.publishing import ANYTHING, offer, offer_guest, publish, until
 from tests.storage.processes import ROOT, receive, running
@@ -34,7 +34,7 @@ from tool_server.errors import CallFailed, ToolServerError, Unavailable
 from tool_server.model.caller import LOCAL
 from tool_server.model.json_value import canonical_json, sha256_hex
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
 
 MOUNT = ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"']
 WORKERS = {"TOOL_SERVER_WORKERS": "2", "TOOL_SERVER_LIMITS__DEFAULT_TIMEOUT": "2s"}

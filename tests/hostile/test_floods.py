@@ -30,7 +30,7 @@ from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.protocol import USER
 from tool_server.sandbox.settings import PoolSettings
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.slow, pytest.mark.alone]
 
 FLOOD = 2_000
 ENDLESS = Limits(timeout_ms=500)

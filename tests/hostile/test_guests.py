@@ -15,7 +15,7 @@ from tests.support.programs import program_of
 from tool_server.model.limits import Limits
 
 # Real processes by the hundred.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CALLED = [attack for attack in ATTACKS if attack.call]
 

@@ -22,7 +22,7 @@ from tool_server.model.caller import LOCAL
 from tool_server.model.limits import Limits
 
 # Real processes by the hundred.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 BAD_VALUES: dict[str, list[Any]] = {
     "memory": [

@@ -22,7 +22,7 @@ from tool_server.model.release import Release
 from tool_server.services.publish import Published
 
 # Real processes by the hundred.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 COMPILE_MEMORY = 1_024 * MEBIBYTE
 _numbers = itertools.count()

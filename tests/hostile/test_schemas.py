@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.hostile.neighbours import neighbours
 from tests.services.publishing import offer, until
 from tests.support.guests import guest
 from tool_server.bootstrap.services import Services, build
@@ -33,7 +34,7 @@ CHECK_MS = 2_000
 ROUNDS = 5
 PATIENCE = 90
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 _NAMES = (f"plugin-{number}" for number in itertools.count(1))
 
@@ -97,11 +98,11 @@ REFUSED: list[tuple[str, str, Callable[[], JsonObject]]] = [
     ("a cycle of $ref", "schema-explodes", lambda: about({"$ref": "#/properties/x"})),
     ("defaults without an end", "schema-explodes", lambda: about({"$ref": "#", "default": {}})),
     ("a web of dynamic references", "schema-explodes", lambda: web(unevaluatedProperties=False)),
-    ("100,000 choices", "schema-too-large", lambda: about({"enum": list(range(100_000))})),
+    ("90,000 choices", "schema-too-large", lambda: about({"enum": list(range(90_000))})),
     (
-        "100,000 properties",
+        "40,000 properties",
         "schema-too-large",
-        lambda: {"type": "object", "properties": {f"p{i}": {} for i in range(100_000)}},
+        lambda: {"type": "object", "properties": {f"p{i}": {} for i in range(40_000)}},
     ),
     (
         "10,000 definitions in a chain",
@@ -287,15 +288,17 @@ async def beside(services: Services, seconds: float) -> float:
 
 
 async def require_undisturbed(services: Services, attack: Callable[[], Any]) -> None:
-    """Run an attack beside an honest caller, and compare with the time before it; a slow moment of the machine's own
-    does not come three times."""
+    """Run an attack beside an honest caller, and compare with the time before it: once, and again only where others
+    on this machine were at work."""
     for attempt in range(3):
-        alone = await beside(services, 0.1)
-        async with honest_caller(services) as heart:
-            await attack()
+        with neighbours() as others:
+            alone = await beside(services, 0.1)
+            async with honest_caller(services) as heart:
+                await attack()
         if heart.longest <= alone + STALL_S:
             return
-        assert attempt < 2, f"{heart.longest} s on the loop beside the attack, {alone} s without"
+        again = others.at_work and attempt < 2
+        assert again, f"{heart.longest} s on the loop beside the attack, {alone} s without"
 
 
 @pytest.mark.parametrize("field", ["input", "output"])

@@ -25,8 +25,8 @@ from tests.hostile.support import (
     code_of,
     memory_of,
     publish_attack,
-    vitals,
 )
+from tests.hostile.vitals import vitals
 from tests.http_api.registry import upload
 from tests.mcp_api.test_stdio import Conversation
 from tests.mcp_api.wire import ERAS, MODERN, call, error_of
@@ -39,7 +39,7 @@ from tool_server.model.caller import LOCAL, Scope
 from tool_server.model.limits import Limits
 
 # Real processes by the hundred.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CALLED = {name: [attack for attack in attacks if attack.call] for name, attacks in CATEGORIES.items()}
 PAIRS = list(itertools.combinations([name for name, attacks in CALLED.items() if attacks], 2))

@@ -11,7 +11,8 @@ import pytest
 from tests.inspection.conformity import conforms
 from tool_server.errors import InvalidInput
 from tool_server.inspection import file_references
-from tool_server.inspection.manifest_files import LOCAL_VERSION, MAX_JSON_BYTES, PluginSource, load_plugin_folder
+from tool_server.inspection.manifest_bounds import MAX_TEXT
+from tool_server.inspection.manifest_files import LOCAL_VERSION, PluginSource, load_plugin_folder
 from tool_server.model.json_value import JsonObject, JsonValue
 
 WASM = b"\0asm\1\0\0\0"
@@ -261,7 +262,8 @@ def test_a_referenced_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         (None, "missing_file"),
         (b"[]", "invalid_manifest"),
         (b"{", "invalid_json"),
-        (b" " * MAX_JSON_BYTES + b"{}", "file_too_large"),
+        (b" " * MAX_TEXT + b"{}", "file_too_large"),
+        (b'{"name": [' + b"1," * 100_000 + b"1]}", "invalid_manifest"),
     ],
 )
 def test_a_manifest_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None, code: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection import tool_section
+from tool_server.inspection.manifest_bounds import MAX_TEXT
 from tool_server.model.json_value import JsonObject
 from tool_server.model.manifest import ManifestTool
 from tool_server.model.tool import ToolAnnotations, ToolExample
@@ -72,6 +73,9 @@ def test_a_malformed_entry_is_quarantined_and_hides_no_other(entry: JsonObject, 
         (b'{"tools": []}', "invalid_section"),
         (b'{"tools": {"a": {"title": "\\ud800"}}}', "invalid_json"),
         (json.dumps({"tools": {str(number): {} for number in range(1_001)}}).encode(), "invalid_section"),
+        (json.dumps({"tools": {"a": {str(number): {} for number in range(201)}}}).encode(), "invalid_section"),
+        (json.dumps({"tools": {"a": {"input": {"enum": [[]] * 50_000}}}}).encode(), "invalid_section"),
+        (b" " * (MAX_TEXT + 1), "invalid_section"),
     ],
 )
 def test_a_section_of_another_shape_is_refused(raw: bytes, code: str) -> None:

@@ -264,6 +264,9 @@ REFUSED: list[tuple[JsonObject, str, str]] = [
     ),
     (document({}, {"A": {"$ref": ref("B")}, "B": {"$ref": ref("A")}}), f"{C}.A", "circle"),
     (document({}, {"a/b": {}}), f'{C}["a/b"]', "letters"),
+    ({"version": "v0", "exports": [str(number) for number in range(1_001)]}, "$.exports", "at most 1000"),
+    ({"version": "v1-draft", "exports": {str(number): {} for number in range(1_001)}}, "$.exports", "at most 1000"),
+    ({"version": "v1-draft", "exports": {}, "imports": dict.fromkeys(map(str, range(1_001)))}, "$.imports", "at most"),
 ]
 
 

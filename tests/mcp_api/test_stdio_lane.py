@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import random
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import Process
 
 from tests.mcp_api.lane_requests import generate, mutations
 from tests.mcp_api.wire import HANDSHAKE, MODERN, body_of
-from tests.services.publishing import offer, offer_guest
+from tests.services.publishing import offer, offer_guest, until
 from tests.support.guests import compile_c
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
 from tests.support.server import server_environment, stdio_command
@@ -83,6 +86,8 @@ BODY_ONLY = frozenset(
 
 QUIET_S = 3.0
 """How long no answer comes before the rest is taken to be none."""
+MOMENT_S = 0.3
+"""The same, where both servers have said the same already."""
 
 
 @pytest.fixture(scope="module")
@@ -100,51 +105,74 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def answers_to(command: Sequence[str], lines: Sequence[bytes], last: Sequence[str]) -> list[str]:
-    """Every message that a server writes, sorted; its input ends once it has answered the requests `last`.
+@dataclass
+class Side:
+    """A server that is spoken to: what it was sent and what it has said."""
+
+    process: Process
+    waited: set[str]
+    """Ids of the requests whose answers end the conversation."""
+    messages: list[str] = field(default_factory=list[str])
+    heard: float = 0.0
+    """When it last said anything, on the monotonic clock."""
+
+    async def write(self, lines: Sequence[bytes]) -> None:
+        """Send all lines."""
+        assert self.process.stdin is not None
+        for line in lines:
+            await self.process.stdin.send(line.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
+
+    async def read(self) -> None:
+        """Take note of every message, up to the end of the output."""
+        assert self.process.stdout is not None
+        rest = b""
+        async for data in self.process.stdout:
+            self.heard = time.monotonic()
+            *complete, rest = (rest + data).split(b"\n")
+            for message in map(json.loads, complete):
+                self.messages.append(json.dumps(message, sort_keys=True))
+                self.waited -= {message.get("id")} if isinstance(message.get("id"), str) else set()
+        assert rest == b""
+
+
+def is_over(sides: Sequence[Side]) -> bool:
+    """Whether nothing more is to be expected.
 
     Calls may overtake each other, so that one before the last may still be under way: its answer is waited for, too,
-    which is over when nothing has come for a while.
+    which is over when all have said the same and then nothing for a moment, or nothing for long.
     """
+    if any(side.waited for side in sides):
+        return False
+    equal = all(sorted(side.messages) == sorted(sides[0].messages) for side in sides)
+    return time.monotonic() - max(side.heard for side in sides) > (MOMENT_S if equal and len(sides) > 1 else QUIET_S)
+
+
+async def answers_to(commands: Sequence[Sequence[str]], lines: Sequence[bytes], last: Sequence[str]) -> list[list[str]]:
+    """Every message that each server writes, sorted; their input ends once they have answered the requests `last`."""
     environment = server_environment({"TOOL_SERVER_WORKERS": "1"})
-    messages: list[Any] = []
-    with anyio.fail_after(120):
-        async with await anyio.open_process(command, env=environment, stderr=None) as process:
-            stdin, stdout = process.stdin, process.stdout
-            assert stdin is not None
-            assert stdout is not None
-
-            async def write() -> None:
-                for line in lines:
-                    await stdin.send(line.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
-
-            waited = set(last)
-            rest = b""
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(write)
-                while True:
-                    data = b""
-                    with anyio.move_on_after(QUIET_S if not waited else None), suppress(anyio.EndOfStream):
-                        data = await stdout.receive()
-                    if not data:
-                        break
-                    *complete, rest = (rest + data).split(b"\n")
-                    messages += [json.loads(line) for line in complete]
-                    waited -= {message.get("id") for message in messages if isinstance(message.get("id"), str)}
-                await stdin.aclose()
-                async for data in stdout:
-                    *complete, rest = (rest + data).split(b"\n")
-                    messages += [json.loads(line) for line in complete]
-            assert rest == b""
-            assert await process.wait() == 0
-    return sorted(json.dumps(message, sort_keys=True) for message in messages)
+    async with AsyncExitStack() as stack:
+        sides: list[Side] = []
+        for command in commands:
+            opened = await anyio.open_process(command, env=environment, stderr=None)
+            sides.append(Side(await stack.enter_async_context(opened), set(last)))
+        async with anyio.create_task_group() as tasks:
+            for side in sides:
+                tasks.start_soon(side.write, lines)
+                tasks.start_soon(side.read)
+            await until(lambda: is_over(sides), 120)
+            for side in sides:
+                assert side.process.stdin is not None
+                await side.process.stdin.aclose()
+        with anyio.fail_after(30):
+            assert [await side.process.wait() for side in sides] == [0] * len(sides)
+    return [sorted(side.messages) for side in sides]
 
 
 async def assert_equal(data_dir: Path, lines: Sequence[bytes], last: Sequence[str]) -> list[str]:
     """Both servers say the same to the same lines."""
     command, arguments = stdio_command(data_dir, "--no-bundled")
-    ours = await answers_to([command, *arguments], lines, last)
-    sdks = await answers_to([sys.executable, "-c", SDK_ALONE, str(data_dir)], lines, last)
+    sdk_alone = [sys.executable, "-c", SDK_ALONE, str(data_dir)]
+    ours, sdks = await answers_to([[command, *arguments], sdk_alone], lines, last)
     assert ours == sdks
     return ours
 
@@ -240,4 +268,5 @@ finally:
     assert "starlette" not in sys.modules and "jsonschema" not in sys.modules, "imported"
 """
     lines = [encoded(listing(MODERN)), encoded(adding(MODERN)), b'{"jsonrpc":"2.0","method":"notifications/cancelled"}']
-    assert len(await answers_to([command, "-c", watched], lines, ["sum"])) == 2
+    [messages] = await answers_to([[command, "-c", watched]], lines, ["sum"])
+    assert len(messages) == 2

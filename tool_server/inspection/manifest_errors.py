@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -13,8 +11,8 @@ from pydantic_core import ErrorDetails
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.json_paths import json_path, shown
-from tool_server.model.json_value import JsonObject, JsonValue
-from tool_server.model.manifest import MAX_DEPENDENCIES, Manifest, ManifestBuild, ManifestLimits, ManifestTool
+from tool_server.model.json_value import JsonObject, JsonValue, compact_json
+from tool_server.model.manifest import Manifest, ManifestBuild, ManifestLimits, ManifestTool
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
 from tool_server.model.tool import ToolAnnotations, ToolExample
@@ -99,9 +97,9 @@ def validate_manifest(document: JsonObject) -> Manifest:
         refuse_unknown(["schema_uri"], ["$schema"])
     try:
         # Through JSON, since that is where pydantic is strict and still reads arrays as tuples.
-        return Manifest.model_validate_json(json.dumps(document), strict=True)
+        return Manifest.model_validate_json(compact_json(document), strict=True)
     except ValidationError as error:
-        raise _refusal(document, error.errors(include_url=False)) from error
+        raise _refusal(document, error.errors(include_url=False, include_input=False)) from error
 
 
 def _refusal(document: JsonObject, details: Sequence[ErrorDetails]) -> InvalidInput:
@@ -135,8 +133,7 @@ def _check_named_values(document: JsonObject) -> None:
     _check(check_version, document.get("version"), ["version"])
     dependencies = document.get("dependencies")
     if isinstance(dependencies, dict):
-        # Reading a range costs a quarter of a millisecond; one more than may be is refused by their number below.
-        for name, text in islice(dependencies.items(), MAX_DEPENDENCIES):
+        for name, text in dependencies.items():
             _check(check_plugin_name, name, ["dependencies", name])
             _check(check_range, text, ["dependencies", name])
 
@@ -160,7 +157,7 @@ def _problem(document: JsonObject, detail: ErrorDetails) -> InvalidInput:
     kind = detail["type"]
     try:
         if kind == "extra_forbidden":
-            refuse_unknown(location, _known_fields(location))
+            refuse_unknown(location, known_fields(location))
         if kind == "missing":
             place = json_path(detail["loc"])
             return InvalidInput(
@@ -201,7 +198,8 @@ def _at(document: JsonValue, path: Sequence[str | int]) -> JsonValue:
     return document
 
 
-def _known_fields(path: Sequence[str | int]) -> tuple[str, ...]:
+def known_fields(path: Sequence[str | int]) -> tuple[str, ...]:
+    """What may stand beside the field at `path`, in every form that is read."""
     match [str(part) for part in path[:-1]]:
         case ["tools", _]:
             return tuple(ManifestTool.model_fields)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tool_server.errors import InvalidInput
 from tool_server.inspection.file_references import FileReferences, is_file_reference
 from tool_server.inspection.json_paths import json_path
+from tool_server.inspection.manifest_bounds import MANIFEST_BOUNDS, MAX_TEXT
 from tool_server.inspection.manifest_forms import parse_manifest
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 from tool_server.model.manifest import Manifest
@@ -21,9 +22,6 @@ from tool_server.model.names import MAX_PLUGIN_NAME
 from tool_server.model.tool import Finding, Severity
 
 MANIFEST_NAME = "plugin.json"
-
-MAX_JSON_BYTES = 4 * 2**20
-"""Largest plugin.json, and largest file that it refers to."""
 
 LOCAL_VERSION = "0.0.0-local"
 """Version of a module without a plugin.json: a pre-release, so that no range ever prefers it."""
@@ -56,7 +54,9 @@ def load_plugin_folder(path: Path, *, max_wasm_bytes: int) -> PluginSource:
     is_folder = os.path.isdir(path)
     folder = path if is_folder else path.parent
     file = path / MANIFEST_NAME if is_folder else path
-    document = parse_json(_read_file(file, MAX_JSON_BYTES, file.name), what=file.name)
+    text = _read_file(file, MAX_TEXT, file.name)
+    MANIFEST_BOUNDS.require_text(text)
+    document = parse_json(text, what=file.name)
     if not isinstance(document, dict):
         raise InvalidInput("invalid_manifest", f'{file.name}: expected an object, such as {{"name": …}}')
     manifest, findings = parse_manifest(inline_files(document, folder))
@@ -78,7 +78,7 @@ def inline_files(document: JsonObject, folder: Path) -> JsonObject:
     def read(name: str) -> JsonValue:
         if name.endswith((".yaml", ".yml")):
             raise InvalidInput("invalid_reference", f"{MANIFEST_NAME} refers to {name!r}: convert it to JSON")
-        return parse_json(_read_inside(folder, name, MAX_JSON_BYTES, "a '$ref'", "correct the '$ref'"), what=name)
+        return parse_json(_read_inside(folder, name, MAX_TEXT, "a '$ref'", "correct the '$ref'"), what=name)
 
     files = FileReferences(read)
     result = dict(document)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from tool_server.errors import InvalidInput
 from tool_server.inspection.file_references import is_file_reference
 from tool_server.inspection.json_paths import check_plain, json_path
+from tool_server.inspection.manifest_bounds import MANIFEST_BOUNDS
 from tool_server.inspection.manifest_errors import refuse, refuse_unknown, validate_manifest
 from tool_server.inspection.manifest_exports import tools_from_exports
 from tool_server.inspection.manifest_limits import asked_limits, resolve_limits
@@ -31,14 +32,12 @@ def parse_manifest_bytes(raw: bytes) -> tuple[Manifest, tuple[Finding, ...]]:
     Raises:
         InvalidInput: `invalid_json`, or what `parse_manifest` raises.
     """
+    MANIFEST_BOUNDS.require_text(raw)
     document = parse_json(raw, what="plugin.json")
     if not isinstance(document, dict):
         refuse([], "an object", document)
-    return parse_manifest(document)
-
-
-MAX_FIELDS = 200
-"""Of a manifest, known or not."""
+    MANIFEST_BOUNDS.require(document)
+    return _read(document)
 
 
 def parse_manifest(document: JsonObject) -> tuple[Manifest, tuple[Finding, ...]]:
@@ -50,10 +49,13 @@ def parse_manifest(document: JsonObject) -> tuple[Manifest, tuple[Finding, ...]]
     Raises:
         InvalidInput: `invalid_manifest`; `data` holds `path`, `expected` and `got`.
     """
-    if len(document) > MAX_FIELDS:
-        # Before anything is said about each of them: that takes the interpreter for half a second.
-        refuse((), f"at most {MAX_FIELDS} fields", f"{len(document)} fields")
+    MANIFEST_BOUNDS.require(document)
+    # Strict parsing leaves nothing to be found by this, but not every document comes from there.
     check_plain(document, code="invalid_manifest", what="plugin.json")
+    return _read(document)
+
+
+def _read(document: JsonObject) -> tuple[Manifest, tuple[Finding, ...]]:
     forms = _Forms({field: value for field, value in document.items() if value is not None})
     for rewrite in (forms.wasm, forms.exports, forms.mastra, forms.schema, forms.limits, forms.permissions):
         rewrite()

@@ -15,15 +15,15 @@ from pydantic import ValidationError
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.json_paths import json_path, shown
+from tool_server.inspection.manifest_bounds import Bounds
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 from tool_server.model.manifest import ManifestTool
 from tool_server.model.tool import QuarantinedTool
 
 SECTION_NAME = "extism-tools"
 
-MAX_TOOLS = 1_000
-
 _WHAT = f"the custom section '{SECTION_NAME}'"
+_BOUNDS = Bounds("invalid_section", _WHAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def read(section: bytes) -> SectionTools:
     Raises:
         InvalidInput: `invalid_json`, or `invalid_section` where the content has another shape as a whole.
     """
+    _BOUNDS.require_text(section)
     document = parse_json(section, what=_WHAT)
     entries = document.get("tools") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         _refuse("$.tools", "an object of tools by name", entries)
-    if len(entries) > MAX_TOOLS:
-        _refuse("$.tools", f"at most {MAX_TOOLS} tools", entries)
+    _BOUNDS.require({"tools": entries})
     tools: dict[str, ManifestTool] = {}
     quarantined: list[QuarantinedTool] = []
     for name, entry in entries.items():

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection import tool_section, xtp
+from tool_server.inspection.manifest_bounds import Bounds
 from tool_server.inspection.manifest_errors import closest
 from tool_server.inspection.servlets import Described, convention_exports
 from tool_server.inspection.tool_overlay import overlay
@@ -204,6 +205,7 @@ def _xtp_section(module: Module) -> JsonObject | None:
     if content is None:
         return None
     what = f"the custom section '{xtp.SECTION_NAME}'"
+    Bounds("invalid_xtp", what).require_text(content)
     document = parse_json(content, what=what)
     if not isinstance(document, dict):
         raise InvalidInput("invalid_xtp", f"{what}: expected a JSON object", {"path": "$"})

@@ -12,6 +12,7 @@ from tool_server.inspection.json_paths import check_plain
 from tool_server.inspection.local_references import references, wrap_result
 from tool_server.inspection.xtp_types import Path, check_fields, read_components, refuse, type_schema
 from tool_server.model.json_value import JsonObject, JsonValue
+from tool_server.model.manifest import MAX_TOOLS
 from tool_server.model.tool import InputForm, OutputForm
 
 SECTION_NAME = "xtp"
@@ -63,12 +64,18 @@ def _v0(schema: JsonObject) -> dict[str, XtpTool]:
     names = check_fields(schema, frozenset({"version", "exports"}), ()).get("exports")
     if not isinstance(names, list):
         refuse(["exports"], "an array of export names", names)
+    _require_few(names, ("exports",))
     tools: dict[str, XtpTool] = {}
     for index, name in enumerate(names):
         if not isinstance(name, str) or not name or name in tools:
             refuse(["exports", index], "the name of an export, once", name)
         tools[name] = XtpTool("", plain_text_input(), None, InputForm.TEXT, OutputForm.TEXT)
     return tools
+
+
+def _require_few(functions: JsonObject | list[JsonValue], path: Path) -> None:
+    if len(functions) > MAX_TOOLS:
+        refuse(path, f"at most {MAX_TOOLS} functions", functions)
 
 
 def plain_text_input() -> JsonObject:
@@ -91,6 +98,7 @@ def _v1(schema: JsonObject) -> dict[str, XtpTool]:
 def _exports(exports: JsonValue, components: dict[str, JsonObject], path: Path) -> dict[str, XtpTool]:
     if not isinstance(exports, dict):
         refuse(path, "an object of functions by name", exports)
+    _require_few(exports, path)
     return {name: _export(value, components, (*path, name)) for name, value in exports.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import MAX_FUEL
@@ -13,7 +13,11 @@ from tool_server.model.permission import Permissions
 from tool_server.model.tool import ToolAnnotations, ToolExample
 from tool_server.model.versions import check_range, check_version
 
+MAX_TOOLS = 1_000
+MAX_EXAMPLES = 100
+"""Of one tool."""
 MAX_DEPENDENCIES = 1_000
+MAX_KEYWORDS = 50
 
 ShortText = Annotated[str, Field(max_length=1_000)]
 PluginName = Annotated[str, AfterValidator(check_plugin_name)]
@@ -31,7 +35,7 @@ class ManifestTool(BaseModel):
     input: JsonObject | None = None
     output: JsonObject | None = None
     annotations: ToolAnnotations = ToolAnnotations()
-    examples: Annotated[tuple[ToolExample, ...], Field(max_length=100)] = ()
+    examples: Annotated[tuple[ToolExample, ...], Field(max_length=MAX_EXAMPLES), FailFast()] = ()
     returns: Literal["json", "text", "content"] | None = None
     """What the export writes: by default `json` with an output schema, else `text`. `content` is an MCP result."""
 
@@ -70,10 +74,10 @@ class Manifest(BaseModel):
     license: ShortText | None = None
     repository: ShortText | None = None
     homepage: ShortText | None = None
-    keywords: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], Field(max_length=50)] = ()
+    keywords: Annotated[tuple[Annotated[str, Field(max_length=50)], ...], Field(max_length=MAX_KEYWORDS)] = ()
     wasm: ShortText = "plugin.wasm"
     """Path of the module, relative to plugin.json and inside its folder."""
-    tools: Annotated[dict[str, ManifestTool] | None, Field(max_length=1_000)] = None
+    tools: Annotated[dict[str, ManifestTool] | None, Field(max_length=MAX_TOOLS)] = None
     xtp: JsonObject | None = None
     """An XTP schema (`version: v1-draft`), inlined."""
     dependencies: dict[PluginName, VersionRange] = Field(default_factory=dict, max_length=MAX_DEPENDENCIES)

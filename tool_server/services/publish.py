@@ -145,9 +145,10 @@ async def examine(
             f"{manifest.name} {manifest.version} offers no tool: export a function of type () -> i32, or declare "
             'one under "tools" in plugin.json',
         )
+    manifest_digest = await anyio.to_thread.run_sync(_manifest_digest, manifest)
     return Release(
         manifest=manifest,
-        manifest_digest=_manifest_digest(manifest),
+        manifest_digest=manifest_digest,
         program=program,
         abi=derived.abi,
         tools=derived.tools,
