@@ -28,7 +28,7 @@ from tool_server.config import Config
 from tool_server.model.caller import LOCAL
 
 MANY, FEW = 10_000, 10
-ROUNDS = 15
+ROUNDS = 41
 CALLS = 300
 STARTS = 7
 PAGES = 15

@@ -165,7 +165,7 @@ sizes = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(limits=st.dictionaries(st.sampled_from(["memory", "timeout", "output", "input", "fuel"]), sizes))
 def test_whatever_limits_say_they_are_refused_by_name_or_within_the_operator_s(limits: dict[str, object]) -> None:
     bounds = publish_limits(Config())

@@ -97,7 +97,6 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -48,7 +48,7 @@ async def parse(
     return await read_parts(Request({"type": "http", "method": "POST", "headers": raw}, receive), LIMITS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     manifest=st.binary(max_size=100),
     wasm=st.binary(max_size=300) | st.just(b"\r\n--b0undar\r\n--b0undary"[:-1]),

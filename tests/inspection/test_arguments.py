@@ -444,7 +444,7 @@ def schemas_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SCHEMAS = st.recursive(st.booleans() | st.just({"$ref": "#/$defs/d"}), schemas_of, max_leaves=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(member=SCHEMAS, definition=SCHEMAS, value=VALUES)
 def test_validity_agrees_with_the_jsonschema_package_and_every_refusal_is_explained(
     member: Any, definition: Any, value: JsonValue
@@ -556,7 +556,7 @@ def test_a_default_that_a_value_brings_in_without_end_is_refused() -> None:
         ArgumentsValidator(doubling).check({"a": {}})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=st.dictionaries(st.sampled_from([*DEFAULTED["properties"], "x"]), VALUES, max_size=4))
 def test_filling_in_defaults_twice_changes_nothing_more_and_overwrites_nothing(value: JsonObject) -> None:
     schema = {key: keyword for key, keyword in DEFAULTED.items() if key != "type"}

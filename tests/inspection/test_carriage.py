@@ -115,7 +115,7 @@ def test_bytes_become_a_result(form: OutputForm, data: bytes, content: str, stru
     assert decoded(form, data) == ToolResult((text(content),), structured)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary())
 def test_bytes_come_back_as_they_went(data: bytes) -> None:
     written = base64.b64encode(data).decode()
@@ -292,7 +292,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(json_values, max_size=3))
 def test_any_content_is_refused_or_becomes_what_the_sdk_takes(blocks: list[JsonValue]) -> None:
     content, code = outcome(OutputForm.CONTENT, json.dumps({"content": blocks}).encode())
@@ -300,7 +300,7 @@ def test_any_content_is_refused_or_becomes_what_the_sdk_takes(blocks: list[JsonV
     CallToolResult.model_validate({"content": content or []})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(OutputForm), st.binary(max_size=40))
 def test_any_bytes_are_a_result_or_bad_output(form: OutputForm, data: bytes) -> None:
     content, code = outcome(form, data)

@@ -467,7 +467,7 @@ ANY_JSON = st.recursive(
 ANY_SCHEMA = st.dictionaries(st.sampled_from(KEYWORDS) | STRINGS, ANY_JSON, max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(input_schema=ANY_SCHEMA, output_schema=ANY_SCHEMA | st.none(), name=st.text(max_size=60), typed=st.booleans())
 def test_lint_never_raises_whatever_the_schemas_hold(
     input_schema: JsonObject, output_schema: JsonObject | None, name: str, typed: bool

@@ -159,7 +159,7 @@ def test_node_agrees_on_the_tables_and_on_every_property_name() -> None:
     assert all(map(accepted_here, properties))
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.lists(PATTERNS, min_size=600, max_size=600))
 def test_node_agrees_on_generated_patterns(patterns: list[str]) -> None:
     here = [accepted_here(pattern) for pattern in patterns]

@@ -72,7 +72,7 @@ def count_evaluations(graph: SchemaGraph, number: int, value: JsonValue) -> int:
     return count
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(root=SCHEMAS, first=SCHEMAS, second=SCHEMAS, value=VALUES)
 def test_no_validation_takes_more_than_the_bound(
     root: JsonValue, first: JsonValue, second: JsonValue, value: JsonValue

@@ -369,7 +369,7 @@ likely = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(field_names | st.text(max_size=6), likely | json_values, max_size=6))
 def test_any_json_object_is_either_read_or_refused_as_invalid_input(document: JsonObject) -> None:
     try:

@@ -157,7 +157,7 @@ def test_an_output_is_parsed_in_place_where_it_holds_few_values(data: bytes, qui
             in_place.decode(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(x=SCHEMAS, value=VALUES)
 def test_in_place_or_not_the_answer_is_the_same(x: Any, value: Any) -> None:
     schema = about(x)
@@ -175,7 +175,6 @@ def test_in_place_or_not_the_answer_is_the_same(x: Any, value: Any) -> None:
     assert answer(output.check, {"x": value}, quick=True) == answer(OutputValidator(schema).check, {"x": value})
 
 
-@settings(deadline=None)
 @given(
     value=st.recursive(
         st.integers() | st.floats() | st.text(max_size=3) | st.none() | st.booleans(),

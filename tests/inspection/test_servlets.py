@@ -171,7 +171,7 @@ json_values = st.recursive(
 fields = st.sampled_from(["name", "title", "description", "inputSchema", "outputSchema", "annotations"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.dictionaries(fields, json_values) | json_values, max_size=5))
 def test_every_entry_is_offered_or_quarantined(entries: list[JsonValue]) -> None:
     described = tools_described(Abi.SERVLET, listing(*entries))

@@ -38,7 +38,7 @@ def test_what_is_written_is_read_in_the_same_order() -> None:
     assert json.dumps(section.tools["zeta"].input).index('"z"') < json.dumps(section.tools["zeta"].input).index('"a"')
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), st.text(st.characters(codec="utf-8"))))
 def test_any_name_and_description_survives(descriptions: dict[str, str]) -> None:
     tools = {name: ManifestTool(description=text) for name, text in descriptions.items()}

@@ -373,7 +373,7 @@ entries = st.dictionaries(
 malformed = st.dictionaries(st.sampled_from(NAMES), st.just({"input": 1}), max_size=2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(names, entries, entries, malformed, names, names)
 def test_every_name_is_offered_or_explained_whatever_the_sources_say(
     exports: set[str],

@@ -302,7 +302,7 @@ nodes = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(nodes, nodes, nodes)
 def test_any_document_is_read_into_valid_schemas_or_refused(into: JsonValue, out: JsonValue, part: JsonValue) -> None:
     try:

@@ -43,7 +43,7 @@ async def lines_of(chunks: list[bytes], longest: int = 100) -> list[bytes]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=20)), st.integers(1, 7))
 def test_lines_are_the_same_however_the_bytes_arrive(lines: list[str], step: int) -> None:
     raw = "".join(f"{line}\n" for line in lines).encode()

@@ -77,7 +77,7 @@ pairs = st.recursive(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(pair=pairs, digits=st.integers(0, 40), mode=st.sampled_from(sorted(MODES)))
 def test_expressions_have_the_value_that_fractions_give(
     plugins: BundledPlugins, pair: Pair, digits: int, mode: str
@@ -91,7 +91,7 @@ def test_expressions_have_the_value_that_fractions_give(
     assert "." not in result["decimal"] or not result["decimal"].endswith("0")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(a=st.integers(0, 10**400), b=st.integers(1, 10**200) | st.integers(1, 2**64))
 def test_division_of_long_integers_is_exact(plugins: BundledPlugins, a: int, b: int) -> None:
     result = plugins.call("calc", "evaluate", expression=f"{a} // {b} * {b} + {a} % {b} - {a} + {a} // {b}")
@@ -109,7 +109,7 @@ def test_division_where_the_estimated_digit_is_wrong(plugins: BundledPlugins, di
             assert int(result["fraction"]) == dividend // divisor * 10**80 + dividend % divisor
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(a=big_integers, b=big_integers, c=st.integers(1, 10**30), n=st.integers(0, 90), k=st.integers(0, 90))
 def test_functions_equal_those_of_math(plugins: BundledPlugins, a: int, b: int, c: int, n: int, k: int) -> None:
     expected = {
@@ -131,7 +131,7 @@ def test_functions_equal_those_of_math(plugins: BundledPlugins, a: int, b: int, 
     assert plugins.call("calc", "evaluate", expression=together.replace("min(", "max(", 1))["fraction"] == "0"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(value=st.fractions(0, 10**12, max_denominator=10**9), digits=st.integers(0, 60), degree=st.integers(2, 5))
 def test_roots_are_rounded_to_the_nearest_decimal(
     plugins: BundledPlugins, value: Fraction, digits: int, degree: int
@@ -187,7 +187,7 @@ def test_the_deepest_expression_allowed_is_evaluated(plugins: BundledPlugins) ->
     assert plugins.call("calc", "evaluate", expression=expression)["fraction"] == "7"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(value=st.integers(-(10**80), 10**80), base=st.integers(2, 36))
 def test_bases_convert_there_and_back(plugins: BundledPlugins, value: int, base: int) -> None:
     spelled = plugins.call("calc", "convert_base", number=str(value), to=base)
@@ -197,7 +197,7 @@ def test_bases_convert_there_and_back(plugins: BundledPlugins, value: int, base:
     assert int(back["number"]) == value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(number=st.integers(1, 2**64 - 1) | st.integers(1, 5000) | st.integers(2, 2**32 - 1).map(lambda n: n * n))
 def test_prime_factors_are_prime_and_multiply_to_the_number(plugins: BundledPlugins, number: int) -> None:
     result = plugins.call("calc", "factorize", number=str(number))
@@ -221,7 +221,7 @@ def test_small_numbers_are_prime_where_trial_division_says_so(plugins: BundledPl
         assert "number" in plugins.refusal("calc", "factorize", number=number)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(numbers=st.lists(st.fractions(-1000, 1000, max_denominator=1000), min_size=2, max_size=20))
 def test_statistics_equal_pythons(plugins: BundledPlugins, numbers: list[Fraction]) -> None:
     result = plugins.call("calc", "statistics", numbers=[str(number) for number in numbers], digits=40)

@@ -34,7 +34,7 @@ def check_description(plugins: BundledPlugins, day: date) -> None:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(day=st.dates())
 def test_a_date_is_described_as_python_does(plugins: BundledPlugins, day: date) -> None:
     check_description(plugins, day)
@@ -45,7 +45,7 @@ def test_the_turns_of_years_are_described_as_python_does(plugins: BundledPlugins
         check_description(plugins, day)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(first=st.dates(), second=st.dates(), holidays=st.lists(st.dates(), max_size=5))
 def test_differences_count_days_and_months_and_lead_back(
     plugins: BundledPlugins, first: date, second: date, holidays: list[date]
@@ -60,7 +60,7 @@ def test_differences_count_days_and_months_and_lead_back(
     assert days < 31
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     start=st.dates(date(1900, 1, 1), date(2100, 1, 1)),
     length=st.integers(0, 400),
@@ -85,7 +85,7 @@ def test_business_days_are_those_that_counting_finds(
         assert back["date"] == str(worked[0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(year=st.integers(1, 9999), month=st.integers(1, 12), weekday=st.integers(0, 6), n=st.integers(-5, 5))
 def test_the_nth_weekday_is_that_of_the_months_calendar(
     plugins: BundledPlugins, year: int, month: int, weekday: int, n: int
@@ -100,7 +100,7 @@ def test_the_nth_weekday_is_that_of_the_months_calendar(
         assert f"n is {n}" in plugins.refusal("calendar", "nth_weekday", **arguments)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     moment=st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=OFFSETS),  # noqa: DTZ001
     offset=OFFSETS,

@@ -41,7 +41,7 @@ def test_digests_equal_hashlib_at_every_block_boundary(plugins: BundledPlugins, 
         assert result["bytes"] == length
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=300), key=st.binary(max_size=200), algorithm=st.sampled_from(sorted(DIGESTS)))
 def test_hmac_equals_pythons(plugins: BundledPlugins, data: bytes, key: bytes, algorithm: str) -> None:
     expected = hmac.new(key, data, DIGESTS[algorithm]).hexdigest()
@@ -52,7 +52,7 @@ def test_hmac_equals_pythons(plugins: BundledPlugins, data: bytes, key: bytes, a
     assert (result["hex"], result["matches"]) == (expected, True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=st.text(max_size=200), algorithm=st.sampled_from(sorted(CHECKSUMS)))
 def test_checksums_of_text_are_those_of_its_utf8(plugins: BundledPlugins, text: str, algorithm: str) -> None:
     result = plugins.call("hash", "digest", data=text, algorithm=algorithm, expected="00000000")
@@ -60,7 +60,7 @@ def test_checksums_of_text_are_those_of_its_utf8(plugins: BundledPlugins, text: 
     assert result["matches"] is (result["hex"] == "00000000")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=100), form=st.sampled_from(sorted(ENCODERS)), pad=st.booleans())
 def test_encodings_equal_pythons_and_decode_to_the_same_bytes(
     plugins: BundledPlugins, data: bytes, form: str, pad: bool
@@ -74,7 +74,7 @@ def test_encodings_equal_pythons_and_decode_to_the_same_bytes(
         assert decoded == {"data": base64.b64encode(data).decode(), "bytes": len(data)}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(text=st.text(max_size=60), keep=st.text("!$&'()*+,/:;=?@", max_size=5))
 def test_percent_encoding_equals_urllib(plugins: BundledPlugins, text: str, keep: str) -> None:
     encoded = plugins.call("encoding", "encode", data=text, to="percent", keep=keep)["encoded"]

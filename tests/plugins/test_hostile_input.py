@@ -85,7 +85,7 @@ def test_arbitrary_arguments_never_make_a_tool_trap(plugins: BundledPlugins, nam
     properties = declared.input["properties"]
     assert isinstance(properties, dict)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(st.fixed_dictionaries({}, optional=dict.fromkeys(properties, json_values)))
     def answers(arguments: dict[str, object]) -> None:
         try:

@@ -22,7 +22,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=values, indent=st.sampled_from([0, 1, 2, 4]), sort_keys=st.booleans(), ascii_only=st.booleans())
 def test_layout_equals_pythons(
     plugins: BundledPlugins, value: Value, indent: int, sort_keys: bool, ascii_only: bool
@@ -56,7 +56,7 @@ def pointers(value: Value, path: str = "") -> list[tuple[str, Value]]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(value=values)
 def test_every_value_is_found_by_its_pointer(plugins: BundledPlugins, value: Value) -> None:
     for pointer, expected in pointers(value)[:8]:
@@ -83,7 +83,7 @@ def applied(document: Value, operations: list[dict[str, Value]]) -> Value:
     return whole[0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(before=values, after=values)
 def test_a_patch_leads_from_one_document_to_the_other(plugins: BundledPlugins, before: Value, after: Value) -> None:
     result = plugins.call("json-tools", "diff", **{"from": json.dumps(before)}, to=json.dumps(after))

@@ -61,7 +61,7 @@ def test_all_forty_versions_can_be_read(plugins: BundledPlugins, level: str) -> 
         assert len(rows) == (17 + 4 * version + 8) * 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     text=st.text(min_size=1, max_size=120) | st.text("0123456789", min_size=1) | st.text("AZ 09$%*+-./:", min_size=1),
     level=st.sampled_from("LMQH"),
@@ -89,7 +89,7 @@ def test_digits_alone_fill_a_symbol_to_the_standards_capacity(plugins: BundledPl
     assert "too many" in plugins.refusal("qr-code", "matrix", text="7" * (digits + 1), level=level)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(text=st.text("AbC1é", min_size=1, max_size=60), border=st.integers(0, 6), scale=st.integers(1, 6))
 def test_image_svg_and_matrix_show_the_same_modules(
     plugins: BundledPlugins, text: str, border: int, scale: int

@@ -22,7 +22,7 @@ few_lines = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "\n", "- x\n", "+++ y
 documents = st.tuples(few_lines, st.sampled_from(["", "", "end"])).map(lambda parts: "".join(parts[0]) + parts[1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=plain_text)
 def test_statistics_equal_what_python_counts(plugins: BundledPlugins, text: str) -> None:
     result = plugins.call("text", "statistics", text=text)
@@ -60,7 +60,7 @@ def test_sentences_end_with_a_mark_before_white_space(plugins: BundledPlugins, t
     assert plugins.call("text", "statistics", text=text)["sentences"] == sentences
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     text=st.text("abAäß\n", max_size=80), wanted=st.text("abäß\n", min_size=1, max_size=3), overlapping=st.booleans()
 )
@@ -120,7 +120,7 @@ def shortest_edit(old: list[str], new: list[str]) -> int:
     return len(old) + len(new) - 2 * row[-1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(old=documents, new=documents, context=st.integers(0, 4))
 def test_a_diff_is_minimal_and_leads_from_one_text_to_the_other(
     plugins: BundledPlugins, old: str, new: str, context: int
@@ -132,7 +132,7 @@ def test_a_diff_is_minimal_and_leads_from_one_text_to_the_other(
     assert apply_by_hand(old, result["diff"]) == new
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(old=documents, new=documents.filter(bool))
 def test_the_real_patch_applies_a_diff(plugins: BundledPlugins, tmp_path: Path, old: str, new: str) -> None:
     program = shutil.which("patch")
@@ -165,7 +165,7 @@ def levenshtein(left: str, right: str) -> int:
     return row[-1]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(left=st.text("abcä😀", max_size=25), right=st.text("abcä😀", max_size=25))
 def test_distances_are_levenshteins(plugins: BundledPlugins, left: str, right: str) -> None:
     result = plugins.call("text", "distance", a=left, b=right)

@@ -88,7 +88,7 @@ def test_radians_hold_the_digits_of_pi(plugins: BundledPlugins) -> None:
     assert "fraction" not in result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=st.fractions(max_denominator=10**6), pair=st.sampled_from([("mi", "km"), ("lb", "g"), ("GiB", "kbit")]))
 def test_conversion_is_linear_and_reversible(plugins: BundledPlugins, value: Fraction, pair: tuple[str, str]) -> None:
     one = Fraction(plugins.call("units", "convert", value="1", **{"from": pair[0]}, to=pair[1])["fraction"])

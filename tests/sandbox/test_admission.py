@@ -138,10 +138,9 @@ class Gatekeeping(RuleBasedStateMachine):
 
 
 def test_the_promises_hold_whatever_comes() -> None:
-    run_state_machine_as_test(Gatekeeping, settings=settings(max_examples=150, stateful_step_count=60, deadline=None))
+    run_state_machine_as_test(Gatekeeping, settings=settings(max_examples=150, stateful_step_count=60))
 
 
-@settings(deadline=None)
 @given(
     costs=st.dictionaries(st.sampled_from("abcd"), st.floats(0.0005, 5.0), min_size=2),
     permits=st.integers(1, 3),
@@ -175,7 +174,6 @@ def test_callers_that_always_want_more_get_equal_time_whatever_their_calls_cost(
     assert max(used.values()) - min(used.values()) <= slack + (0.25 if shared else 0.02) * max(used.values())
 
 
-@settings(deadline=None)
 @given(
     quanta=st.lists(st.integers(0, 4), min_size=1, max_size=30),
     permits=st.integers(1, 3),

@@ -85,7 +85,7 @@ async def test_ordinary_calls_start_no_process() -> None:
         assert pool.pids == frozenset()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(x=SCHEMAS, value=VALUES)
 async def test_a_process_gives_the_same_inputs_results_and_messages(pool: ValidatorPool, x: Any, value: Any) -> None:
     schema = padded(about(x))
@@ -96,7 +96,7 @@ async def test_a_process_gives_the_same_inputs_results_and_messages(pool: Valida
     assert await outcome(pool.decode_output(entry, data, caller="ann")) == directly(lambda: here.decode(data))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     value=st.dictionaries(
         st.text(),

@@ -20,7 +20,7 @@ async def stored(artifacts: ArtifactStore) -> set[str]:
     return {digest async for digest in artifacts.digests()}
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
 async def test_bytes_come_back_under_their_digest(artifacts: ArtifactStore, data: bytes) -> None:
     digest = await artifacts.put(data)

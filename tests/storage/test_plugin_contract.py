@@ -218,7 +218,7 @@ async def test_a_query_has_a_bounded_length(plugins: PluginStore) -> None:
     assert caught.value.code == "query_too_long"
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=st.text(max_size=5), middle=st.text(min_size=1, max_size=8), after=st.text(max_size=5))
 async def test_every_part_of_a_description_finds_its_plugin(
     plugins: PluginStore, before: str, middle: str, after: str

@@ -77,6 +77,9 @@ async def read_lines(descriptor: int, longest: int) -> AsyncGenerator[bytes]:
     dropping = False
     try:
         while data := await pieces.next():
+            if data.find(b"\n") == len(data) - 1 and not pending and not dropping and len(data) <= longest:
+                yield data  # one line, as almost always
+                continue
             *complete, rest = data.split(b"\n")
             for piece in complete:
                 pending += piece

@@ -197,14 +197,13 @@ class _SdkConversation:
             await self._server.serve_lines(self._received, self)
 
 
-async def _standard_input() -> AsyncGenerator[bytes]:
+def _standard_input() -> AsyncGenerator[bytes]:
     descriptor = sys.stdin.fileno()
-    if can_be_watched(descriptor):
-        async with aclosing(read_lines(descriptor, LONGEST_LINE)) as lines:
-            async for line in lines:
-                yield line
-    else:
-        # A regular file, which is always ready and cannot be watched.
-        async with await anyio.open_file(descriptor, "rb", closefd=False) as file:
-            async for line in file:
-                yield line
+    return read_lines(descriptor, LONGEST_LINE) if can_be_watched(descriptor) else _file_lines(descriptor)
+
+
+async def _file_lines(descriptor: int) -> AsyncGenerator[bytes]:
+    # A regular file, which is always ready and cannot be watched.
+    async with await anyio.open_file(descriptor, "rb", closefd=False) as file:
+        async for line in file:
+            yield line

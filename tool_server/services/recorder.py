@@ -15,7 +15,7 @@ from tool_server.errors import Unavailable
 from tool_server.interfaces import CallJournal, CallLeftover, CallLog
 from tool_server.model.call import CallRecord
 
-BATCH = 500
+BATCH = 2_000
 """Records in one transaction at most."""
 GATHER_SECONDS = 0.25
 """How long the first record of a batch waits for others."""

@@ -54,7 +54,7 @@ def damaged_modules(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(modules())
 def test_imports_exports_types_limits_and_start_are_as_wasmtime_reads_them(written: Written) -> None:
     data = bytes(wasmtime.wat2wasm(written.text))
@@ -65,7 +65,7 @@ def test_imports_exports_types_limits_and_start_are_as_wasmtime_reads_them(writt
     assert module.start == written.start
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(damaged_modules())
 @example(b"\0asm\x01\0\0\0")
 def test_a_damaged_module_is_refused_with_an_offset_or_read_as_wasmtime_reads_it(data: bytes) -> None:
@@ -79,7 +79,7 @@ def test_a_damaged_module_is_refused_with_an_offset_or_read_as_wasmtime_reads_it
         assert our_view(found) == their_view(engine)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_arbitrary_bytes_after_the_header_never_raise_anything_else(tail: bytes) -> None:
     data = b"\0asm\x01\0\0\0" + tail
