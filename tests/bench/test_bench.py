@@ -8,6 +8,7 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench import soak
 from tests.bench.report import Figure, ratio_figure, table, write
+from tests.support.server import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,9 @@ def test_an_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.Cap
 @pytest.mark.alone
 def test_memory_descriptors_and_processes_stay_flat_over_many_calls(capsys: pytest.CaptureFixture[str]) -> None:
     assert soak.main(["5000"]) == 0, capsys.readouterr().out
+
+
+def test_the_readme_shows_every_benchmark() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for name in bench.BENCHES:
+        assert f"| `{name}`: " in readme, name
