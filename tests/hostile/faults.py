@@ -51,7 +51,7 @@ SETTINGS = {
 ALLOWED = frozenset(
     {
         *("worker_lost", "timeout", "busy", "shutting_down", "worker_start_failed", "database_locked"),
-        *("compile_limit", "invalid_wasm", "call_log_full"),
+        *("compile_limit", "invalid_wasm", "call_log_full", "storage_error"),
     }
 )
 """How a call or a publish may end when a process was taken from under it. Anything else is a fault of the product."""

@@ -10,15 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.sandbox.conftest import MakePool, Modules, call_of, program_of
 from tests.support.guests import digest_of, extism_wat, guest
 from tool_server.background import background
-from tool_server.errors import InvalidInput, Unavailable
+from tool_server.errors import CallFailed, InvalidInput, Unavailable
 from tool_server.model.call import Probe
 from tool_server.model.limits import Limits
 from tool_server.sandbox.compile_cache import CacheEntry, CompileCache, engine_identity
+from tool_server.sandbox.host_calls import HostFunctions
+from tool_server.sandbox.process import WorkerProcess
+from tool_server.sandbox.programs import LoadingTable
+from tool_server.sandbox.session import Services, Session
+from tool_server.sandbox.settings import PoolSettings, WorkerSetup
 
 
 def _answering(code: int) -> bytes:
@@ -210,3 +216,64 @@ def test_an_entry_is_not_marked_without_code(tmp_path: Path) -> None:
 def test_the_engine_s_identity_is_the_same_for_everybody_on_this_machine() -> None:
     assert engine_identity() == engine_identity()
     assert len(engine_identity()) == 16
+
+
+async def test_a_cache_that_is_gone_when_the_engine_looks_for_it_is_no_fault_of_the_module(tmp_path: Path) -> None:
+    wasm = _answering(7)
+    settings = PoolSettings(workers=1, spares=0, compile_cache=tmp_path / "cache")
+    loading = LoadingTable(CompileCache(settings.compile_cache, 2**30)).get(program_of("go", wasm), Limits())
+
+    async def nothing(*_: object) -> bytes:
+        raise AssertionError("no artifact is read, and nothing else compiled")
+
+    async def ensured(*_: object) -> None:
+        await nothing()
+
+    services = Services(nothing, HostFunctions(), 30.0, ensured, lambda _: None)
+    worker = WorkerProcess.spawn(WorkerSetup.prepare(settings, tmp_path))
+    try:
+        await Session(worker, services).start()
+        with anyio.fail_after(30), pytest.raises(Unavailable, match="os error") as caught:
+            await Session(worker, services).compile(loading, wasm)
+        assert caught.value.code == "storage_error"
+        assert str(tmp_path) not in caught.value.message
+    finally:
+        await worker.reap()
+
+
+async def test_a_cache_that_is_emptied_while_something_compiles_is_made_again(
+    make_pool: MakePool, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    async with make_pool(compile_cache=cache) as pool, anyio.create_task_group() as tasks:
+        done = anyio.Event()
+
+        async def empty() -> None:
+            # Each time that the folder is there: at the latest the second compile is left alone.
+            while not any(cache.glob("*/*/cache.toml")):
+                await anyio.lowlevel.checkpoint()
+            shutil.rmtree(cache)
+            done.set()
+
+        tasks.start_soon(empty)
+        with anyio.fail_after(60):
+            assert await pool.inspect(program_of("echo"), guest("echo"), [Probe("echo", b"x")]) == (b"x",)
+            await done.wait()
+
+
+async def test_workers_that_were_started_before_the_cache_was_deleted_are_replaced(
+    make_pool: MakePool, modules: Modules, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    modules.add_guests("echo")
+    async with make_pool(compile_cache=cache, workers=2, spares=1) as pool:
+        assert (await pool.run(call_of("echo", b"x"))).data == b"x"
+        await pool.warm()
+        before = pool.pids
+        shutil.rmtree(cache)
+        for code in (7, 9):
+            wasm = _answering(code)
+            modules.add(wasm)
+            with pytest.raises(CallFailed, match=f"code {code}"):
+                await pool.run(call_of("go", wasm=wasm))
+        assert not pool.pids & before

@@ -34,8 +34,20 @@ class Compiler:
 
         Raises:
             InvalidInput: `invalid_wasm`, `compile_limit`.
-            Unavailable: `worker_start_failed`, `storage_error`, `shutting_down`.
+            Unavailable: `worker_start_failed`, `storage_error`, `disk_full`, `shutting_down`.
         """
+        try:
+            await self._compile(crew, loading, wasm)
+        except Unavailable:
+            if await anyio.to_thread.run_sync(loading.cached.settings.is_file):
+                raise
+            # Somebody emptied the cache meanwhile, which may be done at any time.
+            await self._compile(crew, loading, wasm)
+        if self._compiles % _TRIM_EVERY == 0:
+            await anyio.to_thread.run_sync(self._cache.trim)
+        self._compiles += 1
+
+    async def _compile(self, crew: Crew, loading: Loading, wasm: bytes) -> None:
         entry = loading.cached
         await anyio.to_thread.run_sync(entry.prepare)
         worker = crew.employ_extra(frozenset({(str(entry.code.absolute()), True)}))
@@ -49,9 +61,6 @@ class Compiler:
         finally:
             crew.discard(worker)
         await anyio.to_thread.run_sync(entry.mark_ready)
-        if self._compiles % _TRIM_EVERY == 0:
-            await anyio.to_thread.run_sync(self._cache.trim)
-        self._compiles += 1
 
 
 async def start_extra(crew: Crew, worker: WorkerProcess, session: Session) -> None:

@@ -135,6 +135,11 @@ class Crew:
         self._dead.append(worker)
         self._changed.set()
 
+    def renew(self) -> None:
+        """Discard everyone idle: what they were started with is not what is there now."""
+        while self._idle:
+            self.discard(self._idle.pop())
+
     def lost(self, worker: WorkerProcess) -> None:
         """A worker that ended by itself; one that never got ready counts as a failed start."""
         worker.read_stderr()

@@ -14,17 +14,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tool_server.errors import CallFailed, InvalidInput, ToolServerError
+from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
 from tool_server.sandbox.capi import ffi, lib, take_error, text_of
 from tool_server.sandbox.folders import FolderRow, FolderTable
 from tool_server.sandbox.guest_functions import CallContext, GuestFunctions, Signature
 from tool_server.sandbox.outcome import (
     COMPILE_MEMORY,
     INTERRUPTED,
+    STORAGE_ERROR,
     engine_reason,
     failure_of,
     instantiation_failure,
     is_out_of_memory,
+    is_system_error,
 )
 from tool_server.sandbox.protocol import Body
 
@@ -95,7 +97,7 @@ class CompiledGuest:
 
     Raises:
         InvalidInput: `invalid_wasm`.
-        Unavailable: `folder_unavailable`.
+        Unavailable: `folder_unavailable`; `storage_error`, the compiled code cannot be read or written.
     """
 
     def __init__(self, context: CallContext, wasm: bytes, options: Options, folders: FolderTable) -> None:
@@ -121,6 +123,8 @@ class CompiledGuest:
             reason = take_error(error)
             if is_out_of_memory(reason):
                 raise InvalidInput("compile_limit", COMPILE_MEMORY)
+            if is_system_error(reason):
+                raise Unavailable(STORAGE_ERROR, f"the module cannot be loaded: {engine_reason(reason)}")
             raise InvalidInput("invalid_wasm", f"the engine refuses the module: {engine_reason(reason)}")
         return pointer
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tool_server.errors import CallFailed, ToolServerError
+from tool_server.errors import CallFailed, ToolServerError, Unavailable
 from tool_server.model.call import Call, Probe
 from tool_server.model.permission import Permissions
 from tool_server.sandbox.compiler import Compiler, load_crash, start_extra
 from tool_server.sandbox.crew import Crew
+from tool_server.sandbox.outcome import STORAGE_ERROR
 from tool_server.sandbox.process import WorkerProcess, crash_of
 from tool_server.sandbox.programs import Loading
 from tool_server.sandbox.session import Services, Session
@@ -38,13 +39,20 @@ class Inspector:
         """See `interfaces.Sandbox.inspect`."""
         outcomes: list[bytes | ToolServerError] = []
         remaining = list(probes)
+        another = False
         worker = self._crew.employ_extra()  # starts while the other one compiles
         try:
             await self._compiler.compile(self._crew, self._loading, self._wasm)
-            await self._probe_all(worker, remaining, outcomes)
+            try:
+                await self._probe_all(worker, remaining, outcomes)
+            except Unavailable as error:
+                if error.code != STORAGE_ERROR:
+                    raise
+                another = True  # it started before the cache was made anew, and does not see it
         finally:
             self._crew.discard(worker)
-        while remaining:
+        while another or remaining:
+            another = False
             worker = self._crew.employ_extra()
             try:
                 await self._probe_all(worker, remaining, outcomes)

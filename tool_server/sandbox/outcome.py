@@ -16,11 +16,14 @@ _CAUSE = re.compile(rb"^Caused by:\n\s*(?:0: )?([^\n]{1,300})", re.MULTILINE)
 _TRAP = re.compile(rb"wasm trap: ([^\n]{1,200})")
 _FRAME = re.compile(rb"0:\s+(?:0x[0-9a-f]+ - )?[^\n!]*!([A-Za-z_][^\n]{0,120})")
 _HOST_PATH = re.compile(r"(?<![\w.])/[\w.\-+@]+(?:/[\w.\-+@]+)+")
+_SYSTEM_ERROR = re.compile(rb"\(os error \d+\)\s*\Z")
 _RUNTIME = -1
 _START_FAILED = (b"failed to initialize wasi runtime", b"failed to initialize Haskell")
 _OUT_OF_MEMORY = (b"oom", b"failed to allocate extism memory", b"out of memory", b"Cannot allocate memory")
 OUT_OF_MEMORY = "the plugin needs more memory than its limit allows"
 COMPILE_MEMORY = "compiling the module took more memory than a publish may"
+STORAGE_ERROR = "storage_error"
+"""Of a load whose compiled code cannot be read or written; not the module's fault."""
 INTERRUPTED = 134
 """Return code of a trap, of which a timeout is one."""
 
@@ -73,6 +76,14 @@ def instantiation_failure(message: bytes) -> tuple[str, str]:
 def is_out_of_memory(message: bytes) -> bool:
     """Whether the engine's reason is that this process may have no more memory."""
     return b"Cannot allocate memory" in message or b"out of memory" in message
+
+
+def is_system_error(message: bytes) -> bool:
+    """Whether the engine's reason is an error of the system, such as that its cache of compiled code is gone.
+
+    Rust words it so at the end: https://doc.rust-lang.org/std/io/struct.Error.html
+    """
+    return _SYSTEM_ERROR.search(message) is not None
 
 
 def engine_reason(message: bytes) -> str:

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Self
 
-from tool_server.errors import CallFailed, InvalidInput, ToolServerError
+from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
 from tool_server.model.call import Call, GuestOutput, Probe
 from tool_server.model.limits import Limits
 from tool_server.model.protection import ProtectionReport
 from tool_server.model.release import Program
 from tool_server.sandbox.compile_cache import CompileCache
 from tool_server.sandbox.compiler import Compiler
+from tool_server.sandbox.crew import Crew
 from tool_server.sandbox.gate import Bounds, Gate, Ticket, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
+from tool_server.sandbox.outcome import STORAGE_ERROR
 from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
 from tool_server.sandbox.programs import Loading, LoadingTable
 from tool_server.sandbox.protections import ProtectionCheck
@@ -149,7 +151,7 @@ class WorkerPool:
         Raises:
             CallFailed: see its codes.
             InvalidInput: `input_too_large`.
-            Unavailable: `busy`, `shutting_down`, `worker_start_failed`, `folder_unavailable`.
+            Unavailable: `busy`, `shutting_down`, `worker_start_failed`, `folder_unavailable`, `storage_error`.
         """
         if len(call.input) > call.limits.input_bytes:
             raise InvalidInput(
@@ -200,6 +202,7 @@ class WorkerPool:
         loading = self._loadings.get(call.program, call.limits, call.folders)
         profile = frozenset((folder.host, folder.write) for folder in call.folders) if call.folders else NO_FOLDERS
         queued_us = int((time.monotonic() - ticket.entered_at) * 1e6)
+        renewed = False
         while True:  # ends: every round uses up a worker that died idle, and a new one is alive
             crew = self._workplace.crew
             worker = crew.take(loading.key, profile)
@@ -216,16 +219,25 @@ class WorkerPool:
                 if error.code == "worker_lost":
                     raise await crash_of(worker) from error
                 raise
+            except Unavailable as error:
+                if error.code != STORAGE_ERROR or renewed:
+                    raise
+                renewed = True
+                crew.renew()
             finally:
-                if session.supplied:
-                    self._cache_misses += 1
-                elif session.begun:
-                    self._cache_hits += 1
-                if session.finished:
-                    ticket.cpu_s = session.cpu_s
-                    crew.give_back(worker)
-                else:  # a worker that had to be killed may have said anything before
-                    crew.discard(worker)
+                self._part(crew, worker, session, ticket)
+
+    def _part(self, crew: Crew, worker: WorkerProcess, session: Session, ticket: Ticket) -> None:
+        """Count an exchange that is over, and let go of its worker."""
+        if session.supplied:
+            self._cache_misses += 1
+        elif session.begun:
+            self._cache_hits += 1
+        if session.finished:
+            ticket.cpu_s = session.cpu_s
+            crew.give_back(worker)
+        else:  # a worker that had to be killed may have said anything before
+            crew.discard(worker)
 
     async def _start(self, worker: WorkerProcess) -> None:
         await Session(worker, self._services).start()

@@ -14,6 +14,7 @@ from tool_server.model.call import Call, GuestOutput, Timings
 from tool_server.sandbox.folders import FOLDER_UNAVAILABLE
 from tool_server.sandbox.guest_log import forward_log
 from tool_server.sandbox.host_calls import HostCall, HostFunctions
+from tool_server.sandbox.outcome import STORAGE_ERROR
 from tool_server.sandbox.process import WORKER_LOST, NotSentError, WorkerProcess, worker_lost
 from tool_server.sandbox.programs import Loading
 from tool_server.sandbox.protocol import Frame, FrameType
@@ -85,6 +86,7 @@ class Session:
 
         Raises:
             InvalidInput: `invalid_wasm`; `compile_limit` for the time limit.
+            Unavailable: `storage_error`.
             CallFailed: `worker_lost`.
         """
         await self._compile(loading, wasm, instantiate=False)
@@ -122,7 +124,7 @@ class Session:
 
         Raises:
             CallFailed: see its codes.
-            Unavailable: `folder_unavailable`; the worker is of no use any more.
+            Unavailable: `folder_unavailable`, `storage_error`; the worker is of no use any more.
             ToolServerError: what the artifact reader raises.
         """
         worker, milliseconds = self._worker, call.limits.timeout_ms
@@ -228,6 +230,9 @@ class Session:
     def _expect_loaded(self, frame: Frame, loading: Loading) -> None:
         if frame.type is FrameType.ERROR:
             _refuse_folders(frame.header)
+            # A worker sees the cache's folder that was there when it started: only a new one sees another.
+            if frame.header.get("code") == STORAGE_ERROR:
+                raise Unavailable(STORAGE_ERROR, _text(frame.header, "message"), {"retry_after_ms": 1_000})
             self._rest()
             code = "compile_limit" if frame.header.get("code") == "compile_limit" else "invalid_wasm"
             raise InvalidInput(code, _text(frame.header, "message"))
