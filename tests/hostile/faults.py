@@ -263,6 +263,8 @@ class _Ordeal:
     async def _kill_the_server(self) -> None:
         orphans = descendants(self._server.pid)
         await anyio.to_thread.run_sync(self._server.crash)
+        # One that was suspended before it could ask to die with its parent ends as soon as it goes on.
+        self._signal(sorted(orphans), signal.SIGCONT)
         await _gone(orphans)
 
 
