@@ -218,11 +218,12 @@ async def test_all_calls_that_follow_from_one_are_counted_together(tmp_path: Pat
         await offer(services, "sums")
         insist = await offer_caller(services, "insistent", ("sums_add",), "insist")
         relay = await offer_caller(services, "relay", (insist,))
-        for tool, arguments, fitting in (
+        tries: list[tuple[str, JsonObject, int]] = [
             (insist, {"name": "sums_add", "arguments": BOTH}, 5),
             (relay, through(insist, "sums_add", arguments=BOTH), 4),
             (insist, {"name": "sums_add", "arguments": BOTH}, 5),
-        ):
+        ]
+        for tool, arguments, fitting in tries:
             result = await services.invoke.call(tool, arguments, CALLER)
             said = json.loads(str(result.content[0]["text"]))
             assert (said["calls"], said["error"]["code"]) == (fitting, "too_many_calls")
@@ -255,7 +256,7 @@ async def test_cancelling_a_call_ends_the_one_it_waits_for(services: Services, n
     relay = await offer_caller(services, name, (spin,), limits={"timeout": "30s"})
     with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(services.invoke.call, relay, {"name": spin}, CALLER)
+            tasks.start_soon(services.invoke.call, relay, through(spin, arguments={}), CALLER)
             await until(lambda: services.pool.busy == 2)
             tasks.cancel_scope.cancel()
     await until(lambda: services.pool.busy == 0)
@@ -273,7 +274,7 @@ async def test_many_callers_that_hold_every_worker_and_call_others_all_come_to_a
 
     async def watch() -> None:
         nonlocal most
-        while len(answers) < 40:  # noqa: ASYNC110 - it is the crew that changes, no event can tell
+        while len(answers) < 40:
             most = max(most, narrow.pool.busy)
             await anyio.sleep(0.005)
 
