@@ -241,7 +241,7 @@ async def test_one_that_nobody_offers_is_told_by_name(tmp_path: Path, config: Co
         tmp_path / "asker", "asker", wasm, {"ask": ANYTHING}, permissions={"functions": ["shop.absent"]}
     )
     async with load_plugin(path, config=config, host_functions=[HostFunction("shop", other)]) as plugin:
-        with pytest.raises(CallFailed, match="absent of shop is not offered here") as failed:
+        with pytest.raises(CallFailed, match="absent is not available: nobody offers it here in shop") as failed:
             await plugin.call("ask", {})
     assert failed.value.code == "host_function"
 

@@ -117,6 +117,6 @@ class HostFunctions:
         if handler is None:
             raise Denied(
                 "unknown_host_function",
-                f"host function {question.name[:80]} of {question.module[:80]} is not offered here",
+                f"host function {question.name[:80]} is not available: nobody offers it here in {question.module[:80]}",
             )
         return await handler(question)
