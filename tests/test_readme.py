@@ -183,6 +183,13 @@ def test_the_python_program_runs(scratch: Path) -> None:
     assert "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" in printed
 
 
+def test_the_program_that_offers_a_function_runs_with_the_plugin_that_uses_it(scratch: Path) -> None:
+    (compile_it,) = [command for command in SHELL if "till/total.c" in command]
+    run(compile_it.replace(".venv/bin/", f"{BIN}/"), scratch)
+    printed = run([sys.executable, "-c", block_in("python", "run: host function")], scratch)
+    assert printed.strip() == "7.5"
+
+
 async def test_the_configuration_of_a_client_starts_the_server(scratch: Path) -> None:
     (entry,) = json.loads(block_in("json"))["mcpServers"].values()
     command = Path(entry["command"])

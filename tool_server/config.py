@@ -73,6 +73,8 @@ class LimitSettings(BaseModel):
     reserve: Annotated[int, Field(ge=0, le=16)] = 2
     """Calls beyond `workers`, for callers (and but for one, plugins) of whom nothing runs while long calls of others
     hold every worker."""
+    nested_calls: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Calls of other tools that may follow from one call, whoever of them makes them. They run within its time."""
     caller_calls: Count | None = None
     """Calls of one caller at once. None: as many as there are workers; callers share by what they have used."""
     caller_queue: Count | None = None

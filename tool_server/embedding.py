@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from tool_server.bootstrap.sandbox import open_host_functions, open_pool, open_validation, shared_folders
+from tool_server.bootstrap.host_functions import open_host_functions
+from tool_server.bootstrap.sandbox import open_pool, open_validation, shared_folders
 from tool_server.bootstrap.services import Services, SystemClock, build, publish_limits
 from tool_server.config import Config, LoadedConfig
 from tool_server.errors import CallFailed, NotFound, ToolServerError, Unavailable
@@ -28,7 +29,9 @@ from tool_server.model.tool import ToolDefinition
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.validation import ValidatorPool
 from tool_server.services.catalog import entries_of
+from tool_server.services.host_functions import HostFunction
 from tool_server.services.invoke import InvokeService
+from tool_server.services.nested_calls import NestedCalls
 from tool_server.services.publish import examine
 
 if TYPE_CHECKING:
@@ -101,6 +104,7 @@ async def load_plugin(
     permissions: Permissions | None = None,
     limits: Limits | None = None,
     config: Config | None = None,
+    host_functions: Sequence[HostFunction] = (),
 ) -> AsyncGenerator[LoadedPlugin]:
     """Run a plugin in worker processes of its own while the block lasts.
 
@@ -110,6 +114,7 @@ async def load_plugin(
         permissions: what is granted; the plugin gets what it also requests. Nothing by default.
         limits: ceilings for each call, below those of the configuration.
         config: by default from `tool-server.toml` and the environment.
+        host_functions: what this program offers to the plugin, where `permissions` grants it.
 
     Example:
         ```python
@@ -118,7 +123,8 @@ async def load_plugin(
         ```
 
     Raises:
-        InvalidInput: the plugin's manifest, module or tools break a rule, or what is granted is no permission.
+        InvalidInput: the plugin's manifest, module or tools break a rule, what is granted is no permission, or two host
+            functions have the same name.
         NotFound: there is no such file, plugin or version.
         Unavailable: the data folder or the sandbox cannot be used.
     """
@@ -126,9 +132,11 @@ async def load_plugin(
     async with AsyncExitStack() as stack:
         path = Path(path_or_name)
         if await anyio.Path(path).exists() or path.suffix in (".wasm", ".json"):
-            release, pool, validation = await _from_files(path, settings, stack)
+            nested = NestedCalls(settings.limits.nested_calls)
+            release, pool, validation = await _from_files(path, settings, stack, nested, host_functions)
         else:
-            services = await stack.enter_async_context(build(settings))
+            nested = None
+            services = await stack.enter_async_context(build(settings, host_functions=host_functions))
             name, _, requested = str(path_or_name)[1:].partition("@")
             release = await services.browse.release(str(path_or_name)[:1] + name, requested, LOCAL)
             pool, validation = services.pool, services.validation
@@ -143,25 +151,33 @@ async def load_plugin(
             )
         }
 
+        by_mcp_name = {entry.name: entry for entry in entries.values()}
+
         async def find(name: str) -> CatalogEntry | None:
-            return entries.get(name)
+            return entries.get(name) or by_mcp_name.get(name)
 
         invoke = InvokeService(
             *(find, pool, validation, _Unrecorded(), SystemClock(), os.environ),
             shared_folders(settings),
             frozenset(settings.sandbox.reuse),
         )
+        if nested is not None:
+            nested.connect(invoke.call)
         yield LoadedPlugin(release, entries, invoke)
 
 
-async def _from_files(path: Path, settings: Config, stack: AsyncExitStack) -> tuple[Release, WorkerPool, ValidatorPool]:
+async def _from_files(
+    path: Path, settings: Config, stack: AsyncExitStack, nested: NestedCalls, host_functions: Sequence[HostFunction]
+) -> tuple[Release, WorkerPool, ValidatorPool]:
     source = await anyio.to_thread.run_sync(lambda: load_plugin_folder(path, max_wasm_bytes=settings.limits.wasm))
 
     async def read(digest: str) -> bytes:
         return source.wasm
 
-    host_functions = await stack.enter_async_context(open_host_functions(settings, _no_secrets))
-    pool = await stack.enter_async_context(open_pool(settings, read, host_functions))
+    functions = await stack.enter_async_context(
+        open_host_functions(settings.egress, _no_secrets, SystemClock(), nested, host_functions)
+    )
+    pool = await stack.enter_async_context(open_pool(settings, read, functions))
     validation = await stack.enter_async_context(open_validation(settings))
     release = await examine(
         *(source.manifest, source.wasm, pool, validation),
@@ -195,10 +211,12 @@ class ToolServer:
 
     Args:
         config: by default from `tool-server.toml` and the environment.
+        host_functions: what this program offers to plugins, where an operator grants it.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, host_functions: Sequence[HostFunction] = ()) -> None:
         self._config = LoadedConfig.load(os.environ).config if config is None else config
+        self._host_functions = host_functions
         self._services: Services | None = None
         self._app: ASGIApp | None = None
 
@@ -225,7 +243,7 @@ class ToolServer:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as stack:
             try:
-                services = await stack.enter_async_context(build(self._config))
+                services = await stack.enter_async_context(build(self._config, host_functions=self._host_functions))
             except ToolServerError as error:
                 # An exception would mean that this application has no lifespan, and it would be served without one.
                 await receive()

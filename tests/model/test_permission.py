@@ -21,7 +21,15 @@ filesystem = st.builds(
     st.sampled_from(["read", "write"]),
 )
 names = st.sampled_from(["A", "B", "C", "*"])
-FIELDS = {"network": network, "filesystem": filesystem, "environment": names, "secrets": names, "tools": names}
+functions = st.sampled_from(["shop.a", "shop.b", "extism:host/user.a", "*"])
+FIELDS = {
+    "network": network,
+    "filesystem": filesystem,
+    "environment": names,
+    "secrets": names,
+    "tools": names,
+    "functions": functions,
+}
 permissions = st.builds(
     Permissions, **{kind: st.lists(item, max_size=4, unique=True).map(tuple) for kind, item in FIELDS.items()}
 )
@@ -52,7 +60,12 @@ def test_intersecting_again_changes_nothing(one: Permissions, other: Permissions
 @given(permissions)
 def test_nothing_absorbs_and_everything_leaves_all(value: Permissions) -> None:
     everything = Permissions(
-        network=("*", "*:8080"), filesystem=("/:write",), environment=("*",), secrets=("*",), tools=("*",)
+        network=("*", "*:8080"),
+        filesystem=("/:write",),
+        environment=("*",),
+        secrets=("*",),
+        tools=("*",),
+        functions=("*",),
     )
     assert value.intersect(Permissions()).empty
     assert Permissions().intersect(value).empty
@@ -209,6 +222,12 @@ def test_every_item_has_one_spelling(item: str, spelled: str) -> None:
         ("environment=tool_server_token", "TOOL_SERVER_"),
         ("secrets=**", "API_KEY"),
         ("secrets=" + "k" * 129, "API_KEY"),
+        ("functions=price", "shop.price"),
+        ("functions=shop.", "shop.price"),
+        ("functions=.price", "shop.price"),
+        ("functions=shop.*", "shop.price"),
+        ("functions=shop.price.more", "shop.price"),
+        ("functions=a b.price", "shop.price"),
         ("tools=a.b", "MCP name"),
     ],
 )
@@ -232,9 +251,9 @@ def test_any_text_is_an_item_with_one_stable_spelling_or_refused(text: str, kind
 
 
 def test_a_manifest_may_not_request_what_has_no_name_or_is_endless() -> None:
-    for kind in ("environment", "secrets", "tools"):
+    for kind in ("environment", "secrets", "tools", "functions"):
         with pytest.raises(InvalidInput, match="list the") as refused:
-            Permissions(**{kind: ("FINE", "*")}).check_requested()
+            Permissions(**{kind: ("shop.fine" if kind == "functions" else "FINE", "*")}).check_requested()
         assert (refused.value.data["kind"], refused.value.data["index"]) == (kind, 1)
     with pytest.raises(InvalidInput) as refused:
         Permissions(filesystem=("/a:read", "/b")).check_requested()

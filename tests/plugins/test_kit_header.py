@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,21 @@ from uuid import uuid4
 import pytest
 
 from tests.plugins.running import PLUGINS
-from tool_server.errors import CallFailed
-from tool_server.inspection.wasm import parse_module
-from tool_server.model.call import Call
+from tool_server.bootstrap.host_functions import open_host_functions
+from tool_server.bootstrap.services import SystemClock
+from tool_server.config import EgressSettings
+from tool_server.errors import CallFailed, NotFound
+from tool_server.inspection.wasm import host_imports, parse_module
+from tool_server.model.call import Call, ToolResult
+from tool_server.model.caller import Caller
+from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
+from tool_server.model.nesting import ParentCall
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.settings import PoolSettings
+from tool_server.services.nested_calls import NestedCalls
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +67,19 @@ EXTISM_EXPORT("remember") int32_t remember(void) {
     return extism_output(bytes, 13) ? 0 : 1;
 }
 
+EXTISM_EXPORT("ask") int32_t ask(void) {
+    size_t length;
+    extism_log_record("{\"level\":\"info\",\"message\":\"ask was called\"}");
+    length = extism_current_time(bytes, sizeof bytes);
+    if (length != 26 || bytes[0] != '"') return extism_fail("no time");
+    if (extism_last_error(bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("an error without a failure");
+    if (extism_http_get("{}", bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("a page of nowhere");
+    if (extism_last_error(bytes, sizeof bytes) == EXTISM_ABSENT) return extism_fail("a failure without an error");
+    if (extism_call_tool("{\"name\":\"other\"}", bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("called");
+    length = extism_last_error(bytes, sizeof bytes);
+    return extism_output(bytes, length) ? 0 : 1;
+}
+
 EXTISM_EXPORT("refuse") int32_t refuse(void) { return extism_fail("nö, not like that"); }
 """
 
@@ -81,17 +102,32 @@ def module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return (folder / "probe.wasm").read_bytes()
 
 
+async def _no_secret(name: str) -> None:
+    return None
+
+
+async def _no_tool(name: str, arguments: JsonObject, caller: Caller, parent: ParentCall | None = None, /) -> ToolResult:
+    raise NotFound("unknown_tool", f"there is no tool {name}")
+
+
 async def run(module: bytes, cache: Path, export: str, data: bytes = b"", **config: str) -> bytes:
     async def read(digest: str) -> bytes:
         return module
 
-    async with WorkerPool(PoolSettings(workers=1, spares=0, compile_cache=cache), read) as pool:
+    imports = host_imports(parse_module(module))
+    nested = NestedCalls(1)
+    settings = PoolSettings(workers=1, spares=0, compile_cache=cache)
+    async with (
+        open_host_functions(EgressSettings(), _no_secret, SystemClock(), nested) as functions,
+        WorkerPool(settings, read, functions) as pool,
+    ):
+        nested.connect(_no_tool)
         call = Call(
             id=uuid4().hex,
             tool=export,
             plugin="probe",
             caller="test",
-            program=Program(digest=hashlib.sha256(module).hexdigest(), size=len(module)),
+            program=Program(digest=hashlib.sha256(module).hexdigest(), size=len(module), imports=imports),
             permissions=Permissions(environment=tuple(config)),
             limits=Limits(timeout_ms=30_000),
             export=export,
@@ -119,6 +155,12 @@ async def test_a_failure_reaches_the_caller_in_the_authors_words(module: bytes, 
     with pytest.raises(CallFailed, match="nö, not like that") as caught:
         await run(module, tmp_path, "refuse")
     assert caught.value.code == "guest_error"
+
+
+async def test_the_host_interface_answers_and_says_why_it_does_not(module: bytes, tmp_path: Path) -> None:
+    error = json.loads(await run(module, tmp_path, "ask"))
+    assert error["code"] == "unknown_tool"
+    assert "other" in error["message"]
 
 
 def test_a_module_imports_only_what_it_uses(module: bytes) -> None:

@@ -1,24 +1,16 @@
-"""The sandbox as the configuration wants it: workers, validators, and what guests may ask of the server."""
+"""The sandbox as the configuration wants it: workers, validators, shared folders."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from tool_server.config import Config
-from tool_server.errors import InvalidInput
 from tool_server.model.folder_permission import FolderRoots
-from tool_server.model.secret import Secret
-from tool_server.sandbox.host_calls import HostCall, HostFunctions, HostReply
+from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.pool import WorkerPool
-from tool_server.sandbox.protocol import ENV
 from tool_server.sandbox.roots import open_roots
 from tool_server.sandbox.settings import PoolSettings
 from tool_server.sandbox.validation import ValidationSettings, ValidatorPool
-
-if TYPE_CHECKING:
-    from tool_server.egress.service import Egress
 
 
 def shared_folders(config: Config) -> FolderRoots:
@@ -35,31 +27,6 @@ def open_pool(
 ) -> WorkerPool:
     """The worker pool, an async context manager; no process starts before the first call."""
     return WorkerPool(PoolSettings.from_config(config), read_artifact, host_functions)
-
-
-@asynccontextmanager
-async def open_host_functions(
-    config: Config, read_secret: Callable[[str], Awaitable[Secret | None]]
-) -> AsyncGenerator[HostFunctions]:
-    """What guests may ask of the server. The HTTP client is loaded with the first request."""
-    egress: Egress | None = None
-
-    async def http_request(question: HostCall) -> HostReply:
-        nonlocal egress
-        if egress is None:
-            from tool_server.egress.service import Egress
-
-            egress = Egress(config.egress, read_secret)
-        if len(question.blocks) != 2:
-            raise InvalidInput("invalid_frame", "http_request takes a request and a body")
-        reply = await egress.request(question.call, *question.blocks)
-        return HostReply(reply.body, status=reply.status, headers=reply.headers)
-
-    try:
-        yield HostFunctions({(ENV, "http_request"): http_request})
-    finally:
-        if egress is not None:
-            await egress.aclose()
 
 
 def open_validation(config: Config) -> ValidatorPool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tool_server.background import background
+from tool_server.bootstrap.host_functions import open_host_functions
 from tool_server.bootstrap.observers import Observers, open_observers
-from tool_server.bootstrap.sandbox import open_host_functions, open_pool, open_validation, shared_folders
+from tool_server.bootstrap.sandbox import open_pool, open_validation, shared_folders
 from tool_server.config import Config
 from tool_server.errors import NotFound, Unavailable
 from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
@@ -23,10 +25,14 @@ from tool_server.services.grants import GrantService
 from tool_server.services.health import HealthService
 from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
+from tool_server.services.nested_calls import NestedCalls
 from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
 from tool_server.services.secrets import SecretService
 from tool_server.services.tokens import TokenService
+
+if TYPE_CHECKING:
+    from tool_server.services.host_functions import HostFunction
 
 
 class SystemClock:
@@ -67,6 +73,7 @@ async def build(
     environment: Mapping[str, str] | None = None,
     load_catalog: bool = True,
     known: Catalog | None = None,
+    host_functions: Sequence[HostFunction] = (),
 ) -> AsyncGenerator[Services]:
     """Open storage, prepare the sandbox (no worker starts yet) and wire the services.
 
@@ -77,9 +84,10 @@ async def build(
         environment: what plugins may be granted variables of; by default this process's.
         load_catalog: False leaves that to whoever first refreshes it.
         known: the catalogue as it was read before, which is not read again: what changed since shows at a refresh.
+        host_functions: what the embedding program offers to plugins.
 
     Raises:
-        InvalidInput: `invalid_config`, a root of `filesystem.roots` cannot be shared.
+        InvalidInput: `invalid_config`, a root of `filesystem.roots` cannot be shared; `invalid_host_function`.
         Unavailable: the data folder, database or artifact store cannot be opened.
     """
     # Here, for a plugin that is run from its files needs no SQL.
@@ -93,9 +101,10 @@ async def build(
         catalog = CatalogService(plugins, limits.defaults(), limits.ceiling(), known=known)
         recorder = CallRecorder(storage.call_log, storage.journal, observers.listeners)
         secrets = SecretService(storage.secrets, clock)
+        nested = NestedCalls(limits.nested_calls)
         async with (
-            open_host_functions(config, secrets.reveal) as host_functions,
-            open_pool(config, _program_reader(artifacts), host_functions) as pool,
+            open_host_functions(config.egress, secrets.reveal, clock, nested, host_functions) as functions,
+            open_pool(config, _program_reader(artifacts), functions) as pool,
             open_validation(config) as validation,
             recorder.running(),
         ):
@@ -103,6 +112,13 @@ async def build(
                 observers.metrics.watch(pool, recorder)
             if load_catalog and known is None:
                 await catalog.refresh()
+            invoke = InvokeService(
+                *(catalog.find, pool, validation, recorder, clock),
+                os.environ if environment is None else environment,
+                roots,
+                frozenset(config.sandbox.reuse),
+            )
+            nested.connect(invoke.call)
             yield Services(
                 config=config,
                 plugins=plugins,
@@ -112,12 +128,7 @@ async def build(
                 install=InstallService(plugins, clock, _refresher(catalog)),
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
-                invoke=InvokeService(
-                    *(catalog.find, pool, validation, recorder, clock),
-                    os.environ if environment is None else environment,
-                    roots,
-                    frozenset(config.sandbox.reuse),
-                ),
+                invoke=invoke,
                 grants=GrantService(plugins, roots, _refresher(catalog)),
                 tokens=TokenService(storage.tokens, clock),
                 secrets=secrets,

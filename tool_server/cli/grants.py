@@ -11,7 +11,8 @@ from tool_server.cli.output import printable
 from tool_server.services.grants import PluginGrants
 
 GRANT_HELP = (
-    "KIND=VALUE: network=[METHODS ]HOST[:PORT], filesystem=PATH:read|write, environment=NAME, secrets=NAME, tools=NAME"
+    "KIND=VALUE: network=[METHODS ]HOST[:PORT], filesystem=PATH:read|write, environment=NAME, secrets=NAME, "
+    "tools=NAME, functions=NAMESPACE.NAME"
 )
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
+from tool_server.model.nesting import CallTree, ParentCall
 from tool_server.model.permission import Permissions
 from tool_server.model.redaction import Redactor
 from tool_server.model.release import Program
@@ -44,6 +45,9 @@ class OutboundRequest:
 
 class CallJournal:
     """What the host functions of a running call leave for its record, and the secrets that its result must not show."""
+
+    tree: CallTree | None = None
+    """The calls of other tools that followed from this one of a client's, where there are any."""
 
     def __init__(self) -> None:
         self._requests: list[OutboundRequest] = []
@@ -82,6 +86,8 @@ class Call:
     """Whether the operator lets this tool keep its instance from call to call of one caller."""
     folders: tuple[Folder, ...] = ()
     journal: CallJournal = field(default_factory=CallJournal, compare=False, repr=False)
+    parent: ParentCall | None = None
+    """The call that asked for this one; None where a client did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +166,5 @@ class CallRecord:
     total_us: int
     requests: tuple[OutboundRequest, ...] = ()
     """What the guest asked of the network."""
+    parent: str | None = None
+    """The id of the call whose plugin asked for this one; None where a client did."""

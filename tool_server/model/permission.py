@@ -23,6 +23,7 @@ MAX_FOLDERS = 16
 _ANY = "*"
 _SETTING = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _TOOL = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_:/-]{0,63}\.[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _OWN_SETTINGS = "TOOL_SERVER_"
 
 
@@ -66,6 +67,12 @@ def _parse_tool(text: str) -> NamePermission:
     raise _no_name(text, "tool", "the tool's MCP name, such as 'text_count_words'")
 
 
+def _parse_function(text: str) -> NamePermission:
+    if text == _ANY or _FUNCTION.fullmatch(text):
+        return NamePermission(text)
+    raise _no_name(text, "host function", "NAMESPACE.NAME, such as 'shop.price'")
+
+
 _SETTING_GRAMMAR = "a name such as 'API_KEY' of letters, digits, '_', '.' and '-'"
 
 
@@ -84,11 +91,12 @@ PARSERS: Mapping[str, Callable[[str], _Item]] = MappingProxyType(
         "environment": _parse_setting,
         "secrets": _parse_secret,
         "tools": _parse_tool,
+        "functions": _parse_function,
     }
 )
 """How an item of each kind is read."""
 
-_NAMES = ("environment", "secrets", "tools")
+_NAMES = ("environment", "secrets", "tools", "functions")
 
 
 class Permissions(BaseModel):
@@ -106,6 +114,8 @@ class Permissions(BaseModel):
     """Names of secrets that the server may use on the guest's behalf."""
     tools: tuple[str, ...] = ()
     """MCP names of other tools the guest may call."""
+    functions: tuple[str, ...] = ()
+    """`NAMESPACE.NAME` of host functions that the embedding program offers."""
 
     @classmethod
     def parse(cls, items: Iterable[str]) -> Self:

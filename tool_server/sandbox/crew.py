@@ -127,6 +127,11 @@ class Crew:
         self._busy.discard(worker)
         self._idle.append(worker)
 
+    def dismiss_surplus(self) -> None:
+        """End idle workers beyond twice the crew: what nested calls needed besides is kept for the next ones."""
+        while self._idle and self._size() > 2 * self._workers + self._spares:
+            self.discard(self._idle.pop(0))
+
     def discard(self, worker: WorkerProcess) -> None:
         """Kill a worker, whatever it does."""
         self.deaths[_cause(worker)] += 1

@@ -201,7 +201,7 @@ class Runner:
         interruptible = self._context.error is not None or elapsed > guest.options.timeout_ms / 1000 - _TIMER_MARGIN_S
         progress.reusable = not interruptible or code == INTERRUPTED
         message = lib.extism_plugin_error(instance)
-        if code != 0 or message or self._context.error is not None:
+        if code != 0 or message or self._context.error is not None or self._context.failure is not None:
             self._raise_failure(request.export, code, text_of(message))
         return _output(instance, request.output_bytes)
 
@@ -210,6 +210,10 @@ class Runner:
         if self._context.error is not None:
             raise CallFailed("host_function", self._context.error)
         failure = failure_of(export, code, message, log_line)
+        left = self._context.failure
+        if left is not None:
+            # What a host function said, and the guest did not ask for: most likely why it failed.
+            failure = ("host_function", left[0]) if failure is None else (failure[0], f"{failure[1]} ({left[0]})")
         if failure is not None:
             raise CallFailed(*failure)
 

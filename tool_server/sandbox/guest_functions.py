@@ -29,7 +29,7 @@ class Reply(Protocol):
 
     @property
     def header(self) -> dict[str, Any]:
-        """`{value, status, headers, error}`, all optional."""
+        """`{value, status, headers, error, failure}`, all optional."""
         ...
 
     @property
@@ -55,6 +55,8 @@ class CallContext:
         self.called = called
         self.plugin: Any = None
         self.error: str | None = None
+        self.failure: tuple[str, Body] | None = None
+        """What failed and the guest has not asked about yet: in words, and what `last_error` answers."""
         self.status = 0
         self.headers: dict[str, str] | None = None
         self.lines: list[tuple[str, str]] = []
@@ -95,7 +97,7 @@ class GuestFunctions:
             if name.encode() in wasm:
                 self._add(ENV, name, params, results, body)
         for module, name, params, results in imports:
-            local = self._config_get if (module, name, tuple(params)) == (USER, "config_get", ("i64",)) else None
+            local = self._local_function(name, tuple(params)) if module == USER else None
             self._add(module, name, params, results, local or self._question(module, name, params, results))
 
     def close(self) -> None:
@@ -114,6 +116,18 @@ class GuestFunctions:
             ("http_headers", (), one, self._http_headers),
             *((f"log_{level}", one, (), self._log_function(level)) for level in _LEVELS),
         ]
+
+    def _local_function(self, name: str, params: tuple[str, ...]) -> Callable[..., None] | None:
+        """What answers here, without a question to the server."""
+        match name, params:
+            case "config_get", ("i64",):
+                return self._config_get
+            case "log", ("i64",):
+                return self._log
+            case "last_error", ():
+                return self._last_error
+            case _:
+                return None
 
     def _add(
         self, module: str, name: str, params: Sequence[str], results: Sequence[str], body: Callable[..., None]
@@ -149,6 +163,9 @@ class GuestFunctions:
             if (error := reply.header.get("error")) is not None:
                 context.fail(str(error))
                 return
+            if (failure := reply.header.get("failure")) is not None:
+                context.failure = str(failure), bytes(reply.body)
+                return
             if name == "http_request":
                 context.status, context.headers = reply.header.get("status", 0), reply.header.get("headers")
             if results:
@@ -169,11 +186,40 @@ class GuestFunctions:
         if value is not None and count:
             outputs[0].v.i64 = _write(current, value.encode())
 
+    def _last_error(self, current: Any, _in: Any, _inputs: int, outputs: Any, count: int, _data: Any) -> None:
+        failure, self._context.failure = self._context.failure, None
+        _clear(outputs, count)
+        if failure is not None and count:
+            outputs[0].v.i64 = _write(current, failure[1])
+
+    def _log(self, current: Any, inputs: Any, _inputs: int, outputs: Any, count: int, _data: Any) -> None:
+        _clear(outputs, count)
+        record = _log_record(_read(current, inputs[0].v.i64))
+        if record is None:
+            words = f"log takes {{'level': one of {', '.join(_LEVELS)}, 'message': a text}}"
+            description: dict[str, Any] = {"code": "invalid_request", "message": words, "data": {}}
+            self._context.failure = words, orjson.dumps(description)
+        else:
+            self._context.log(*record)
+
     def _log_function(self, level: str) -> Callable[..., None]:
         def log(current: Any, inputs: Any, _inputs: int, _outputs: Any, _count: int, _data: Any) -> None:
             self._context.log(level, _read(current, inputs[0].v.i64))
 
         return log
+
+
+def _log_record(block: bytes) -> tuple[str, bytes] | None:
+    """Level and message of what a guest hands to `log`, None where it is something else."""
+    try:
+        record = orjson.loads(block)
+    except orjson.JSONDecodeError:
+        return None
+    match record:
+        case {"level": str(level), "message": str(message), **rest} if level in _LEVELS and not rest:
+            return level, message.encode()
+        case _:
+            return None
 
 
 def _clear(outputs: Any, count: int) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Self
 
-from tool_server.errors import Denied, InvalidInput
+from tool_server.errors import Denied, InvalidInput, ToolServerError
 from tool_server.model.call import Call
+from tool_server.model.json_value import JsonObject, compact_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,11 @@ class HostCall:
     name: str
     values: tuple[int | float, ...]
     blocks: tuple[bytes, ...]
+    deadline: float = inf
+    """When the call's time is over, on the monotonic clock."""
 
     @classmethod
-    def from_frame(cls, call: Call, header: Mapping[str, Any], body: bytes) -> Self:
+    def from_frame(cls, call: Call, header: Mapping[str, Any], body: bytes, deadline: float = inf) -> Self:
         """Read a worker's frame.
 
         Raises:
@@ -45,7 +49,7 @@ class HostCall:
         for length in lengths:
             blocks.append(body[start : start + length])
             start += length
-        return cls(call, module, name, tuple(numbers), tuple(blocks))
+        return cls(call, module, name, tuple(numbers), tuple(blocks), deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,38 @@ class HostReply:
     """What `http_status_code` answers from now on."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """What `http_headers` answers from now on."""
+    failure: str | None = None
+    """What failed, in words: the guest gets no block and may go on, and `data` is what `last_error` answers."""
 
     def header(self) -> dict[str, Any]:
         """As a frame's header."""
         header: dict[str, Any] = {"status": self.status, "headers": dict(self.headers)}
         if self.value is not None:
             header["value"] = self.value
+        if self.failure is not None:
+            header["failure"] = self.failure
         return header
 
 
+MAX_ERROR = 8_192
+"""Characters of the message of an error that a guest gets."""
+
 Handler = Callable[[HostCall], Awaitable[HostReply]]
 """Answers a host call; any `ToolServerError` it raises ends the guest's call with the error's message."""
+
+
+def forgiving(handler: Handler) -> Handler:
+    """The same, but that its errors are for the guest to deal with; what it leaves ends its call in the end."""
+
+    async def answer(question: HostCall) -> HostReply:
+        try:
+            return await handler(question)
+        except ToolServerError as error:
+            message = error.message[:MAX_ERROR].encode("utf-8", "replace").decode()
+            description: JsonObject = {"code": error.code, "message": message, "data": error.data}
+            return HostReply(compact_json(description), failure=message)
+
+    return answer
 
 
 class HostFunctions:
@@ -92,6 +117,6 @@ class HostFunctions:
         if handler is None:
             raise Denied(
                 "unknown_host_function",
-                f"host function {question.name[:80]} is not available in this version of tool-server",
+                f"host function {question.name[:80]} is not available: nobody offers it here in {question.module[:80]}",
             )
         return await handler(question)

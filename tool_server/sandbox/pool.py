@@ -6,19 +6,21 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Self
+from typing import Protocol, Self
 
 from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
 from tool_server.model.call import Call, GuestOutput, Probe
 from tool_server.model.limits import Limits
+from tool_server.model.nesting import CallTree
 from tool_server.model.protection import ProtectionReport
 from tool_server.model.release import Program
 from tool_server.sandbox.compile_cache import CompileCache
 from tool_server.sandbox.compiler import Compiler
 from tool_server.sandbox.crew import Crew
-from tool_server.sandbox.gate import Bounds, Gate, Ticket, shutting_down
+from tool_server.sandbox.gate import Bounds, Gate, shutting_down
 from tool_server.sandbox.host_calls import HostFunctions
 from tool_server.sandbox.inspector import Inspector
+from tool_server.sandbox.nesting import Nesting
 from tool_server.sandbox.outcome import STORAGE_ERROR
 from tool_server.sandbox.process import NotSentError, WorkerProcess, crash_of
 from tool_server.sandbox.programs import Loading, LoadingTable
@@ -29,6 +31,18 @@ from tool_server.sandbox.workplace import Workplace
 
 _INSPECTIONS = 1
 """Compiling may take gigabytes: one module at a time."""
+
+
+class _Admitted(Protocol):
+    """What says that a call may run."""
+
+    @property
+    def entered_at(self) -> float:
+        """When it began to wait, monotonic seconds."""
+        ...
+
+    cpu_s: float | None
+    """Set to what the call says to have used, seconds."""
 
 
 class WorkerPool:
@@ -57,6 +71,7 @@ class WorkerPool:
         self._cache = CompileCache(settings.compile_cache, settings.cache_bytes)
         self._loadings = LoadingTable(self._cache)
         self._gate = Gate(settings.bounds, settings.queue_timeout_ms / 1000)
+        self._nesting = Nesting(settings.workers + settings.reserve)
         self._inspection_gate = Gate(Bounds(_INSPECTIONS, settings.queue), settings.compile_timeout_ms / 1000)
         self._compiler = Compiler(self._cache, self._services)
         self._workplace = Workplace(
@@ -81,10 +96,12 @@ class WorkerPool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._nesting.close()
         await self._workplace.__aexit__()
 
     async def end_calls(self) -> None:
         """End every call, running or waiting, as `shutting_down`, and take no more."""
+        self._nesting.close()
         await self._workplace.end()
 
     def require_ready(self) -> None:
@@ -159,10 +176,14 @@ class WorkerPool:
                 f"the input has {len(call.input)} bytes; at most {call.limits.input_bytes} are accepted",
                 {"bytes": len(call.input), "limit": call.limits.input_bytes},
             )
+        if call.parent is not None:
+            return await self._run_nested(call, call.parent.tree)
         ticket = await self._gate.acquire(call.caller, call.plugin)
         try:
             output = await self._run_admitted(call, ticket)
         finally:
+            if (tree := call.journal.tree) is not None and ticket.cpu_s is not None:
+                ticket.cpu_s += tree.cpu_s
             others = self._gate.release(ticket)
         if others:
             # The next call is on its way to the worker before anything is made of this one's output.
@@ -198,7 +219,16 @@ class WorkerPool:
         finally:
             self._inspection_gate.release(ticket)
 
-    async def _run_admitted(self, call: Call, ticket: Ticket) -> GuestOutput:
+    async def _run_nested(self, call: Call, tree: CallTree) -> GuestOutput:
+        """Run a call that another one waits for: not in the queue, in which that one could wait for itself."""
+        try:
+            async with self._nesting.place(tree, call.caller) as place:
+                return await self._run_admitted(call, place)
+        finally:
+            if self._workplace.is_open:
+                self._workplace.crew.dismiss_surplus()
+
+    async def _run_admitted(self, call: Call, ticket: _Admitted) -> GuestOutput:
         loading = self._loadings.get(call.program, call.limits, call.folders)
         profile = frozenset((folder.host, folder.write) for folder in call.folders) if call.folders else NO_FOLDERS
         queued_us = int((time.monotonic() - ticket.entered_at) * 1e6)
@@ -227,7 +257,7 @@ class WorkerPool:
             finally:
                 self._part(crew, worker, session, ticket)
 
-    def _part(self, crew: Crew, worker: WorkerProcess, session: Session, ticket: Ticket) -> None:
+    def _part(self, crew: Crew, worker: WorkerProcess, session: Session, ticket: _Admitted) -> None:
         """Count an exchange that is over, and let go of its worker."""
         if session.supplied:
             self._cache_misses += 1

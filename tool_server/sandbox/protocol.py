@@ -59,7 +59,7 @@ class FrameType(IntEnum):
     HOST_CALL = 8
     """worker: `{module, name, values, sizes}` + the blocks that the values point to, one after another."""
     HOST_RESULT = 9
-    """server: `{value, status, headers, error}`, all optional, + bytes for the guest."""
+    """server: `{value, status, headers, error, failure}`, all optional, + bytes for the guest."""
     LOG = 10
     """worker: `{lines: [[level, text]], dropped}`, before the frame that ends the call."""
 

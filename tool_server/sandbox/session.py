@@ -13,7 +13,7 @@ from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavai
 from tool_server.model.call import Call, GuestOutput, Timings
 from tool_server.sandbox.folders import FOLDER_UNAVAILABLE
 from tool_server.sandbox.guest_log import forward_log
-from tool_server.sandbox.host_calls import HostCall, HostFunctions
+from tool_server.sandbox.host_calls import MAX_ERROR, HostCall, HostFunctions
 from tool_server.sandbox.outcome import STORAGE_ERROR
 from tool_server.sandbox.process import WORKER_LOST, NotSentError, WorkerProcess, worker_lost
 from tool_server.sandbox.programs import Loading
@@ -201,11 +201,12 @@ class Session:
         data = b""
         with anyio.move_on_at(anyio.current_time() + self._worker.deadline - time.monotonic()):
             try:
-                question = HostCall.from_frame(call, frame.header, bytes(frame.body))
+                deadline = self._worker.deadline - GRACE_S
+                question = HostCall.from_frame(call, frame.header, bytes(frame.body), deadline)
                 reply = await self._services.host_functions.answer(question)
                 header, data = reply.header(), reply.data
             except ToolServerError as error:
-                header = {"error": error.message[:8_192]}
+                header = {"error": error.message[:MAX_ERROR]}
             await self._send(FrameType.HOST_RESULT, header, data, call.limits.timeout_ms)
             return
         self._worker.expire(float("inf"))

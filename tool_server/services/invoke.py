@@ -10,13 +10,14 @@ from typing import Protocol, cast
 
 import anyio
 
-from tool_server.errors import Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.interfaces import Clock, Sandbox, Validation
 from tool_server.model.call import Call, CallJournal, CallRecord, GuestOutput, Outcome, Timings, ToolResult
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
 from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.json_value import JsonObject, canonical_json, sha256_hex
+from tool_server.model.nesting import ParentCall
 
 MAX_INTEGER_BITS = 2_048
 """Of an integer among the arguments: some 600 digits."""
@@ -64,25 +65,38 @@ class InvokeService:
         self._roots = roots
         self._reuse = reuse
 
-    async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+    async def call(
+        self, name: str, arguments: JsonObject, caller: Caller, parent: ParentCall | None = None
+    ) -> ToolResult:
         """Call a tool by its MCP name; cancelling the awaiting task stops the guest.
+
+        Args:
+            name: the tool.
+            arguments: JSON values.
+            caller: who calls, also where a plugin does so on the way.
+            parent: the plugin's call that asks, None for a client's own.
 
         Raises:
             NotFound: `unknown_tool`.
-            Denied: `missing_scope`.
+            Denied: `missing_scope`; what `parent` may not.
             InvalidInput: `invalid_arguments`, with path, expected and got; `validation_limit`; `input_too_large`.
             CallFailed: the guest gave no good answer.
             Unavailable: `busy`, `call_log_full`, `shutting_down`; at a first call also that the store cannot answer.
         """
         entry = await self._find(name)
         if entry is None:
+            if parent is not None:
+                parent.require(name)
             raise NotFound(
                 "unknown_tool", f"there is no tool {name[:100]!r} here: list the tools again", {"tool": name[:200]}
             )
         self._recorder.require_room()
-        running = _RunningCall(os.urandom(16).hex(), entry, caller, self._clock.now(), arguments)
+        running = _RunningCall(os.urandom(16).hex(), entry, caller, self._clock.now(), arguments, parent)
         try:
-            result = await self._run(running, arguments)
+            if parent is None:
+                result = await self._run(running, arguments)
+            else:
+                result = await self._run_nested(running, arguments, parent)
             running.outcome = Outcome.TOOL_ERROR if result.is_error else Outcome.OK
             return result
         except ToolServerError as error:
@@ -94,6 +108,18 @@ class InvokeService:
             raise
         finally:
             self._recorder.record(running.record())
+
+    async def _run_nested(self, running: _RunningCall, arguments: JsonObject, parent: ParentCall) -> ToolResult:
+        """As `_run`, within what the parent may, and has left of its time."""
+        parent.require(running.entry.name)
+        left = parent.deadline - time.monotonic()
+        with anyio.move_on_after(left):
+            return await self._run(running, arguments)
+        raise CallFailed(
+            "timeout",
+            f"{running.entry.name} did not finish within the {max(int(left * 1000), 0)} ms that {parent.stack[-1]} had "
+            "left",
+        )
 
     async def _run(self, running: _RunningCall, arguments: JsonObject) -> ToolResult:
         entry = running.entry
@@ -117,6 +143,7 @@ class InvokeService:
                 folders=self._roots.folders(entry.permissions.folder_permissions) if entry.program.wasi else (),
                 reuse=entry.name in self._reuse,
                 journal=running.journal,
+                parent=running.parent,
             )
         )
         if not running.journal.redactor.empty:
@@ -147,11 +174,18 @@ class _RunningCall:
     """What the record of one call gathers while it runs."""
 
     def __init__(
-        self, call_id: str, entry: CatalogEntry, caller: Caller, started_at: datetime, arguments: JsonObject
+        self,
+        call_id: str,
+        entry: CatalogEntry,
+        caller: Caller,
+        started_at: datetime,
+        arguments: JsonObject,
+        parent: ParentCall | None,
     ) -> None:
         self.id = call_id
         self.entry = entry
         self.caller = caller
+        self.parent = parent
         self.outcome = Outcome.INTERNAL_ERROR
         self.error: str | None = None
         self.output: GuestOutput | None = None
@@ -193,4 +227,5 @@ class _RunningCall:
             timings=Timings() if output is None else output.timings,
             total_us=(time.perf_counter_ns() - self._started_ns) // 1_000,
             requests=self.journal.requests,
+            parent=None if self.parent is None else self.parent.id,
         )

@@ -16,6 +16,7 @@ from tool_server.inspection.tools import DerivedTools, derive_tools
 from tool_server.inspection.wasm import describes_itself, host_imports, needs_wasi, parse_module
 from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox, Validation
 from tool_server.model.caller import Caller, Scope
+from tool_server.model.host_interface import check_imports
 from tool_server.model.json_value import canonical_json, sha256_hex
 from tool_server.model.limits import Limits
 from tool_server.model.manifest import Manifest
@@ -121,8 +122,9 @@ async def examine(
     """All of a publish but the storing: parse, compile and describe in the sandbox, derive the tools, lint them.
 
     Raises:
-        InvalidInput: the module is no plugin, a limit is out of bounds, lint refuses (`lint`, with all findings in
-            `data`), or looking at the tools takes too long (`validation_limit`).
+        InvalidInput: the module is no plugin or imports what nobody offers (`unknown_host_function`), a limit is out of
+            bounds, lint refuses (`lint`, with all findings in `data`), or looking at the tools takes too long
+            (`validation_limit`).
         Unavailable: the sandbox cannot answer.
     """
     resolve_limits(manifest.limits, limits.defaults, limits.ceiling)
@@ -130,6 +132,7 @@ async def examine(
     check_inner_path(manifest.wasm, "$.wasm")
     module = await anyio.to_thread.run_sync(lambda: parse_module(wasm, max_size=limits.wasm_bytes))
     program = Program(digest=module.digest, size=module.size, wasi=needs_wasi(module), imports=host_imports(module))
+    check_imports(program.imports, manifest.permissions)
     abi = describes_itself(module)
     probes = () if abi is None else servlets.probes(abi)
     outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)

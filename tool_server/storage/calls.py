@@ -112,6 +112,7 @@ def _encode(record: CallRecord, stored_moment: Callable[[datetime], object]) -> 
         *(record.outcome.value, record.error),
         *(timings.queue_us, timings.instantiate_us, timings.run_us, record.total_us),
         _requests.dump_json(record.requests).decode() if record.requests else None,
+        record.parent,
     )
 
 
@@ -133,4 +134,5 @@ def _decode(row: AnyRow) -> CallRecord:
         timings=Timings(queue_us=row.queue_us, instantiate_us=row.instantiate_us, run_us=row.run_us),
         total_us=row.total_us,
         requests=() if row.requests is None else _requests.validate_json(row.requests),
+        parent=row.parent,
     )

@@ -180,6 +180,8 @@ calls = Table(
     Column("total_us", BigInteger, nullable=False),
     # A JSON list; null for the many calls that ask nothing of the network.
     Column("requests", Text),
+    # The id of the call whose plugin asked for this one.
+    Column("parent", Text),
     Index(None, "started_at"),
     Index(None, "tool", "started_at"),
 )

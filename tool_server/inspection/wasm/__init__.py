@@ -2,11 +2,8 @@
 
 from tool_server.inspection.wasm.caps import MAX_MODULE_SIZE
 from tool_server.inspection.wasm.conventions import (
-    KERNEL_MODULE,
     RESERVED_EXPORTS,
     RESERVED_PREFIXES,
-    USER_MODULE,
-    WASI_MODULE,
     describes_itself,
     host_imports,
     is_reserved,
@@ -35,12 +32,9 @@ from tool_server.inspection.wasm.parser import parse_module
 from tool_server.inspection.wasm.refusals import Cause
 
 __all__ = [
-    "KERNEL_MODULE",
     "MAX_MODULE_SIZE",
     "RESERVED_EXPORTS",
     "RESERVED_PREFIXES",
-    "USER_MODULE",
-    "WASI_MODULE",
     "AggregateType",
     "Cause",
     "CustomSection",

@@ -9,15 +9,8 @@ from __future__ import annotations
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.wasm.module import FunctionType, Module
+from tool_server.model.host_interface import KERNEL_MODULE, WASI_MODULE
 from tool_server.model.release import Abi, HostImport
-
-KERNEL_MODULE = "extism:host/env"
-"""Extism's own functions, linked into every plugin."""
-
-USER_MODULE = "extism:host/user"
-"""Where host functions live that a host offers on top."""
-
-WASI_MODULE = "wasi_snapshot_preview1"
 
 RESERVED_EXPORTS = frozenset(
     {

@@ -39,7 +39,8 @@ extern "C" {
 /* Declares the function that follows as one that the host provides in `module`. */
 #define EXTISM_IMPORT_FROM(module, name) __attribute__((import_module(module), import_name(name)))
 
-/* Declares a function of the operator's own, from `extism:host/user`. */
+/* Declares a function of the host interface, from `extism:host/user`. One of a program that embeds the server is
+ * declared by EXTISM_IMPORT_FROM with the program's namespace; both take and return blocks of JSON. */
 #define EXTISM_HOST_FUNCTION(name) EXTISM_IMPORT_FROM("extism:host/user", name)
 
 /* ---- The raw imports. Offsets and lengths are bytes in the runtime's memory; offset 0 means "nothing". ---- */
@@ -247,6 +248,61 @@ static inline void extism_log(ExtismLogLevel level, const char *message) {
         case EXTISM_LOG_ERROR: extism_env_log_error(block); break;
     }
     extism_env_free(block);
+}
+
+/* ---- The host interface: functions of `extism:host/user`, JSON in and out ----
+ *
+ * Each takes the offset of a block with one JSON value, or nothing, and returns one, or nothing; what the values are
+ * stands in schemas/host-interface.schema.json. Offset 0 as an answer means that it failed: `extism_last_error` says
+ * why, and has thereby dealt with it. A failure that nobody asks about fails the call in the end. */
+
+EXTISM_HOST_FUNCTION("log") void extism_user_log(ExtismOffset record);
+EXTISM_HOST_FUNCTION("http_get") ExtismOffset extism_user_http_get(ExtismOffset request);
+EXTISM_HOST_FUNCTION("get_current_time") ExtismOffset extism_user_get_current_time(void);
+EXTISM_HOST_FUNCTION("call_tool") ExtismOffset extism_user_call_tool(ExtismOffset request);
+EXTISM_HOST_FUNCTION("last_error") ExtismOffset extism_user_last_error(void);
+
+/* Copies up to `capacity` bytes of an answer and frees it. Returns its full length, or EXTISM_ABSENT for none. */
+static inline size_t extism_take(ExtismOffset answer, void *bytes, size_t capacity) {
+    size_t length = answer == 0 ? EXTISM_ABSENT : extism_load(answer, bytes, capacity);
+    if (answer != 0) extism_env_free(answer);
+    return length;
+}
+
+/* `record` is JSON: {"level": "info", "message": "…"}. */
+static inline void extism_log_record(const char *record) {
+    ExtismOffset block = extism_store(record, extism_text_length(record));
+    extism_user_log(block);
+    extism_env_free(block);
+}
+
+/* `request` is JSON: {"url": "https://…"}; the answer {"status": 200, "headers": {…}, "body": "…"}. The permission
+ * `network` decides, as for `extism_http`. Returns as `extism_take`. */
+static inline size_t extism_http_get(const char *request, void *answer, size_t capacity) {
+    ExtismOffset block = extism_store(request, extism_text_length(request));
+    size_t length = extism_take(extism_user_http_get(block), answer, capacity);
+    extism_env_free(block);
+    return length;
+}
+
+/* The time in UTC as a JSON string, such as "2026-01-31T12:00:00.000Z", its quotes included. */
+static inline size_t extism_current_time(void *answer, size_t capacity) {
+    return extism_take(extism_user_get_current_time(), answer, capacity);
+}
+
+/* Calls another tool of this server, which the permission `tools` must name. `request` is JSON: {"name": "text_count",
+ * "arguments": {…}}; the answer is the tool's result, {"content": […], "isError": false, "structuredContent": {…}}.
+ * Returns as `extism_take`. */
+static inline size_t extism_call_tool(const char *request, void *answer, size_t capacity) {
+    ExtismOffset block = extism_store(request, extism_text_length(request));
+    size_t length = extism_take(extism_user_call_tool(block), answer, capacity);
+    extism_env_free(block);
+    return length;
+}
+
+/* What failed last, JSON: {"code": "timeout", "message": "…", "data": {…}}; EXTISM_ABSENT where nothing did. */
+static inline size_t extism_last_error(void *error, size_t capacity) {
+    return extism_take(extism_user_last_error(), error, capacity);
 }
 
 #ifdef __cplusplus

@@ -1,0 +1,50 @@
+"""Guests that use the host interface, by the name of their one export; `interface_guest` gives the wasm bytes."""
+
+from __future__ import annotations
+
+import functools
+
+from tests.support.guests import compile_c
+
+_INTERFACE = r"""
+USER("log") void user_log(u64); USER("http_get") u64 http_get(u64); USER("get_current_time") u64 get_current_time(void);
+USER("call_tool") u64 call_tool(u64); USER("last_error") u64 last_error(void);
+/* What the host answered as the text of an object's member: {"answer": …}, or {"error": …} where it failed. */
+static i32 report(u64 at) { out_size = 0;
+  if (at) { add_text("{\"answer\":"); add_block(at); }
+  else { add_text("{\"error\":"); add_block(last_error()); }
+  add_text("}"); return done(); }
+"""
+
+INTERFACE_SOURCES = {
+    # the input is the request of call_tool; what comes back is the result, an error as {"error": …} of the result
+    "relay": r"""EXPORT(relay) { read_input(); u64 at = call_tool(put(in, in_size));
+      if (at) { add_block(at); return done(); }
+      add_text("{\"content\":[],\"structuredContent\":{\"error\":"); add_block(last_error()); add_text("}}");
+      return done(); }""",
+    # the same, but that it does not look whether it went well
+    "heedless": r"""EXPORT(heedless) { read_input(); call_tool(put(in, in_size));
+      return answer("{\"content\":[]}"); }""",
+    # the same, and then it fails with words of its own
+    "bewildered": r"""EXPORT(bewildered) { read_input(); call_tool(put(in, in_size)); return fail("no idea"); }""",
+    # calls until a call fails: {"calls": how many went well, "error": …}
+    "insist": r"""EXPORT(insist) { read_input(); u64 request = put(in, in_size); long long n = 0;
+      while (call_tool(request)) n++;
+      add_text("{\"calls\":"); add_number(n); add_text(",\"error\":"); add_block(last_error()); add_text("}");
+      return done(); }""",
+    "call_tool": "EXPORT(call_tool) { read_input(); return report(call_tool(put(in, in_size))); }",
+    "http_get": "EXPORT(http_get) { read_input(); return report(http_get(put(in, in_size))); }",
+    "get_current_time": "EXPORT(get_current_time) { read_input(); return report(get_current_time()); }",
+    # {"answer": null} where the line was taken
+    "log": r"""EXPORT(log) { read_input(); user_log(put(in, in_size)); u64 at = last_error();
+      if (at) { add_text("{\"error\":"); add_block(at); add_text("}"); return done(); }
+      return answer("{\"answer\":null}"); }""",
+    "last_error": r"""EXPORT(last_error) { read_input(); u64 at = last_error();
+      return at ? report(at) : answer("{\"answer\":null}"); }""",
+}
+
+
+@functools.cache
+def interface_guest(name: str) -> bytes:
+    """The wasm bytes of one of them."""
+    return compile_c(_INTERFACE + INTERFACE_SOURCES[name])
