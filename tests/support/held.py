@@ -36,8 +36,10 @@ _SUBJECTS = (
     *("maintenance job", "vehicle", "fuel receipt", "customs form", "donation", "grant application", "membership"),
     *("survey answer", "press release", "legal contract", "expense report", "cost centre", "time sheet", "job opening"),
 )
-_SYSTEMS = ("acme", "borealis", "cirrus", "delta", "ember", "fulcrum", "granite", "harbour", "indigo", "juniper",
-            "kestrel", "lumen", "meridian", "nimbus", "orchid", "pinnacle", "quartz", "ripple", "summit", "tundra")  # fmt: skip
+_SYSTEMS = (
+    *("acme", "borealis", "cirrus", "delta", "ember", "fulcrum", "granite", "harbour", "indigo", "juniper"),
+    *("kestrel", "lumen", "meridian", "nimbus", "orchid", "pinnacle", "quartz", "ripple", "summit", "tundra"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class InvokeService:
             Unavailable: `busy`, `call_log_full`, `shutting_down`; at a first call also that the store cannot answer.
         """
         entry = await self._find(name)
-        if entry is None:
+        if entry is None or not caller.view.admits(entry.plugin, name):
             raise NotFound(
                 "unknown_tool", f"there is no tool {name[:100]!r} here: list the tools again", {"tool": name[:200]}
             )
