@@ -40,7 +40,9 @@ class Listing:
         self._seen_by: ContextVar[View] = ContextVar("seen_by", default=EVERYTHING)
 
     def page(self, cursor: str | None = None, view: View = EVERYTHING) -> Page:
-        """One page of what a view shows. The cursor names the last tool before it, so pages stay right when tools come and go.
+        """One page of what a view shows.
+
+        The cursor names the last tool before it, so pages stay right when tools come and go.
 
         Raises:
             InvalidInput: `invalid_cursor`.

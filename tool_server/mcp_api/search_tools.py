@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from tool_server.model.json_value import JsonObject, compact_json
 from tool_server.model.search import HINTS
@@ -142,7 +143,7 @@ def _listing(
 _READS: JsonObject = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
 
 _TOOLS: Mapping[str, JsonObject] = {
-    tool["name"]: tool
+    str(tool["name"]): tool
     for tool in (
         _listing(
             CALL,
@@ -177,7 +178,7 @@ _TOOLS: Mapping[str, JsonObject] = {
     )
 }
 
-INPUT_SCHEMAS: Mapping[str, JsonObject] = {name: tool["inputSchema"] for name, tool in _TOOLS.items()}
+INPUT_SCHEMAS: Mapping[str, JsonObject] = {name: cast(JsonObject, tool["inputSchema"]) for name, tool in _TOOLS.items()}
 """By name."""
 
 LISTINGS: tuple[tuple[str, bytes], ...] = tuple((name, compact_json(tool)) for name, tool in _TOOLS.items())

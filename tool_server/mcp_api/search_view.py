@@ -70,7 +70,7 @@ class SearchView:
                     {"tool": name[:200]},
                 )
 
-    async def _search(self, given: JsonObject, caller: Caller) -> ToolResult:
+    async def _search(self, given: dict[str, Any], caller: Caller) -> ToolResult:
         within = ToolFilter(given.get("plugin"), given.get("keyword"), given.get("annotations", {}))
         found = await self._tools.search(given["query"], within, int(given.get("limit", DEFAULT_LIMIT)), caller)
         structured: JsonObject = {"tools": [_as_json(tool) for tool in found.tools], "more": found.more}
@@ -91,14 +91,15 @@ class SearchView:
             "outputSchema": tool.output_schema,
             "annotations": tool.annotations,
         }
-        present = {key: value for key, value in described.items() if value is not None}
+        present: JsonObject = {key: value for key, value in described.items() if value is not None}
         return _result(compact_json(present).decode(), present)
 
     async def _call(self, arguments: JsonObject, caller: Caller) -> ToolResult:
         inner = arguments.get("arguments", {})
         # They are checked against the tool's own schema, and may be more than is checked here.
-        self._checked(CALL, {**arguments, "arguments": {}} if isinstance(inner, dict) else arguments)
-        name: str = arguments["name"]
+        name: str = self._checked(CALL, {**arguments, "arguments": {}} if isinstance(inner, dict) else arguments)[
+            "name"
+        ]
         try:
             result = await self._invoke(name, cast(JsonObject, inner), caller)
         except NotFound as error:
@@ -112,7 +113,7 @@ class SearchView:
         )
         return ToolResult(result.content, structured, meta=result.meta)
 
-    def _checked(self, tool: str, arguments: JsonObject) -> JsonObject:
+    def _checked(self, tool: str, arguments: JsonObject) -> dict[str, Any]:
         """The arguments of one of the three tools with their defaults."""
         validator = self._validators.get(tool)
         if validator is None:
@@ -123,7 +124,7 @@ class SearchView:
             raise InvalidInput("invalid_arguments", f"these are far too many arguments for {tool}") from error
 
     async def _unknown(self, name: str, caller: Caller) -> InvalidInput:
-        """What to tell who named a tool that is not there: the three tools are, so it is their argument that is wrong."""
+        """What to tell who named a tool that is not there. An argument is wrong then: the three tools are there."""
         near = await self._tools.search(name, ToolFilter(), NEAREST, caller)
         names = ", ".join(tool.name for tool in near.tools)
         advice = f"the nearest are {names}" if names else f"find one with {SEARCH}"

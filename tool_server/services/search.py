@@ -1,8 +1,8 @@
 """Search over the offered tools: an index that follows the catalogue, made at the first search.
 
 The index is behind the catalogue until somebody searches; then what changed since is taken in, a slice at a time, each
-in a thread, so that calls go on meanwhile. Every step may be done twice, so a search that is cancelled on the way leaves a
-sound index behind.
+in a thread, so that calls go on meanwhile. Every step may be done twice, so a search that is cancelled on the way
+leaves a sound index behind.
 """
 
 from __future__ import annotations

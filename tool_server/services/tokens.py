@@ -70,8 +70,8 @@ class TokenService:
         if view.restricted and Scope.ADMIN in wanted:
             raise InvalidInput(
                 "invalid_view",
-                "a token with the scope 'admin' can make itself any other token: give it no other scope than call, read "
-                "or publish, or let it see every tool",
+                "a token with the scope 'admin' can make itself any other token: give it the scopes call, read or "
+                "publish, or let it see every tool",
             )
         now = self._clock.now()
         token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
