@@ -16,7 +16,7 @@ async def test_a_token_is_made_used_listed_and_revoked(registry: Registry) -> No
         assert made.status_code == 201
         assert made.headers["cache-control"] == "no-store"
         token, secret = made.json()["token"], made.json()["secret"]
-        assert token.keys() == {"id", "name", "scopes", "created_at", "expires_at", "revoked_at"}
+        assert token.keys() == {"id", "name", "scopes", "created_at", "expires_at", "revoked_at", "view"}
         assert secret.startswith(f"ts_{token['id']}_")
 
         listed = await admin.get("/api/v1/tokens")

@@ -8,12 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 from tool_server.bootstrap.bundled import bundled_folder
+from tool_server.inspection.offering import listing
+from tool_server.model.catalog import Catalog, Offer, OfferedTool
+from tool_server.model.names import tool_name
+from tool_server.model.tool import Binding, ToolAnnotations, ToolDefinition, TypeSource
 
 TOOLS = 5_000
 
@@ -71,6 +76,30 @@ def held_plugins() -> tuple[HeldPlugin, ...]:
     real = [*_bundled(), *_written()]
     missing = TOOLS - sum(len(plugin.tools) for plugin in real)
     return (*real, *_generated(missing))
+
+
+@cache
+def held_catalog() -> Catalog:
+    """The snapshot of a server that has them all installed."""
+    return Catalog(1, map(held_offer, held_plugins()))
+
+
+def held_offer(plugin: HeldPlugin) -> Offer:
+    """What such a plugin offers once it is installed."""
+    tools: list[OfferedTool] = []
+    for position, (name, given) in enumerate(plugin.tools.items()):
+        definition = ToolDefinition(
+            name=name,
+            title=given["title"],
+            description=given["description"],
+            input_schema=given["input"],
+            annotations=ToolAnnotations(**given["annotations"]),
+            source=TypeSource.MANIFEST,
+            binding=Binding(export=name),
+        )
+        wire = listing(plugin.name, "1.0.0", definition)
+        tools.append(OfferedTool(tool_name(plugin.name, name), plugin.name, "1.0.0", name, position, 1, False, wire))
+    return Offer(plugin.name, "1.0.0", datetime(2026, 11, 22, tzinfo=UTC), tuple(tools), (), plugin.keywords)
 
 
 def _bundled() -> Iterator[HeldPlugin]:

@@ -107,12 +107,13 @@ class SearchService:
 
     async def aclose(self) -> None:
         """Forget the index."""
-        async with self._turn:
-            if self._index is not None:
-                await self._in_thread(self._index.close)
-                self._index = self._followed = None
-                self._indexed = {}
-            self._thread.shutdown()
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                if self._index is not None:
+                    await self._in_thread(self._index.close)
+                    self._index = self._followed = None
+                    self._indexed = {}
+                self._thread.shutdown()
 
     async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
