@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from difflib import get_close_matches
 from typing import Any, Protocol, cast
 
 from tool_server.errors import InvalidInput, NotFound
@@ -16,8 +17,11 @@ from tool_server.model.caller import Caller
 from tool_server.model.json_value import JsonObject, compact_json
 from tool_server.model.search import Found, FoundTool, ToolFilter
 
-NEAREST = 3
-"""Tools that are named to whom asked for one that is not there."""
+MAX_ARGUMENTS = 16_384
+"""Bytes of arguments, as JSON, that are looked at although that is not quick: too long texts, to say so."""
+
+ALIKE, NEAREST = 30, 3
+"""Tools that are found by a name that is not there, and those of them whose names are the most alike."""
 
 
 class ToolSearch(Protocol):
@@ -121,13 +125,15 @@ class SearchView:
         try:
             return validator.check(arguments, quick=True)
         except NotQuickError as error:
-            raise InvalidInput("invalid_arguments", f"these are far too many arguments for {tool}") from error
+            if len(compact_json(arguments)) > MAX_ARGUMENTS:
+                raise InvalidInput("invalid_arguments", f"these are far too many arguments for {tool}") from error
+            return validator.check(arguments)
 
     async def _unknown(self, name: str, caller: Caller) -> InvalidInput:
         """What to tell who named a tool that is not there. An argument is wrong then: the three tools are there."""
-        near = await self._tools.search(name, ToolFilter(), NEAREST, caller)
-        names = ", ".join(tool.name for tool in near.tools)
-        advice = f"the nearest are {names}" if names else f"find one with {SEARCH}"
+        alike = await self._tools.search(name, ToolFilter(), ALIKE, caller)
+        near = get_close_matches(name, [tool.name for tool in alike.tools], NEAREST, cutoff=0)
+        advice = f"the nearest are {', '.join(near)}" if near else f"find one with {SEARCH}"
         return InvalidInput("unknown_tool", f"there is no tool {name[:100]!r} here: {advice}", {"tool": name[:200]})
 
 
