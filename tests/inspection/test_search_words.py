@@ -119,7 +119,7 @@ def test_odd_and_vast_schemas_are_looked_through_as_far_as_they_go(properties: o
 
 
 def test_a_result_names_required_parameters_first() -> None:
-    schema = {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["c", "missing"]}
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["c", "missing"]}
     assert found_tool(offered(inputSchema=schema)).parameters == ("c", "a", "b")
 
 
