@@ -42,6 +42,8 @@ PRINTED = {
     "tool-server call hash_digest": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
     "tool-server call shouter_shout": "HELLO",
     "tool-server token create mastra": "ts_",
+    "tool-server token create writer": "ts_",
+    "tool-server token list": "search: plugin:text, tool:hash_digest",
     "echo not-a-real-key '|' tool-server secret set": "WEATHER_KEY is set, to be sent to api.example.com",
     "tool-server secret list": "WEATHER_KEY",
     "tool-server grant list": "No installed plugin requests anything.",

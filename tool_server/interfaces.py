@@ -19,6 +19,7 @@ from tool_server.model.release import (
     Release,
     VersionSummary,
 )
+from tool_server.model.search import SearchTerms, ToolDocument, ToolFilter
 from tool_server.model.secret import Secret, SecretRecord
 from tool_server.model.tool import Finding, ToolDefinition
 
@@ -232,6 +233,31 @@ class SecretStore(Protocol):
         Raises:
             NotFound: `unknown_secret`.
         """
+        ...
+
+
+class ToolIndex(Protocol):
+    """Full text of the offered tools. Every method blocks and is run in a thread, one at a time.
+
+    Raises `Unavailable` from every method: `search_index`, with the reason.
+    """
+
+    def change(self, gone: Sequence[str], documents: Sequence[ToolDocument]) -> None:
+        """Forget the tools of these names, then take in these documents, or nothing of it all.
+
+        A name that is not there is no error; a document replaces one of the same name.
+        """
+        ...
+
+    def search(self, terms: SearchTerms, within: ToolFilter, limit: int) -> tuple[str, ...]:
+        """At most `limit` MCP names, the best first; a tool that the query names exactly comes before all others.
+
+        Without words, the tools by name.
+        """
+        ...
+
+    def close(self) -> None:
+        """End; what was indexed is gone."""
         ...
 
 

@@ -12,6 +12,7 @@ from tests.bench import (
     http_throughput,
     parallel,
     sandbox_calls,
+    search,
     stdio_calls,
     stdio_start,
 )
@@ -30,6 +31,7 @@ BENCHES: Mapping[str, Callable[[], Figure]] = {
     "catalogue_call": catalogue.measure_calls,
     "catalogue_start": catalogue.measure_start,
     "catalogue_page": catalogue.measure_page,
+    "search": search.measure,
 }
 
 

@@ -173,6 +173,16 @@ def test_a_tool_that_answers_with_an_error_fails_with_its_own_words_as_one_docum
     assert (answer["isError"], answer["content"][0]["text"]) == (True, "refused on purpose")
 
 
+def test_a_token_that_sees_a_part_is_made_and_shown_with_what_it_sees(place: Workplace) -> None:
+    name = f"part-{place.fresh_name()}"
+    only = ("--only", "plugin:text", "--only", "tool:hash_digest")
+    made = place.tool_server("token", "create", name, "--view", "search", *only, "--json").json
+    assert made["token"]["view"] == {"mode": "search", "plugins": ["text"], "tools": ["hash_digest"]}
+    assert "search: plugin:text, tool:hash_digest" in place.tool_server("token", "list").stdout
+    listed = place.tool_server("token", "list", "--json").json["items"]
+    assert made["token"] in listed
+
+
 def test_tokens_are_made_listed_and_revoked(place: Workplace) -> None:
     name = f"client-{place.fresh_name()}"
     made = place.tool_server("token", "create", name)
@@ -224,6 +234,10 @@ def test_whoami_names_the_place_and_what_may_be_done_there(place: Workplace, req
         ("tool-server token create NAME --expires soon", 3, "12h"),
         ("tool-server token create NAME --expires 9999d", 3, "error: "),
         ("tool-server token create NAME --scope everything", 2, "everything"),
+        ("tool-server token create NAME --view some", 2, "search"),
+        ("tool-server token create NAME --only text", 3, "neither a plugin nor a tool"),
+        ("tool-server token create NAME --only plugin:Text", 3, "not a plugin name"),
+        ("tool-server token create NAME --scope admin --only plugin:text", 3, "admin"),
         ("tool-server call", 2, "TOOL"),
         ("tool-server dance", 2, "dance"),
     ],

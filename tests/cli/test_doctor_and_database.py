@@ -33,7 +33,7 @@ def test_doctor_shows_every_setting_with_its_origin_and_tries_the_parts(alone: W
     assert rows["workers"] == ["1", "TOOL_SERVER_WORKERS"]
     assert rows["port"] == ["8000", "default"]
     assert rows["tool-server"][0] == f"{VERSION},"
-    for expected in ("ok    python", "ok    storage", "ok    sandbox"):
+    for expected in ("ok    python", "ok    storage", "ok    search", "ok    sandbox"):
         assert expected in shown.stdout
     facts = alone.tool_server("doctor", "--data-dir", alone.data, "--json").json
     assert facts["settings"]["data_dir"] == {"value": str(alone.data), "origin": "command line"}

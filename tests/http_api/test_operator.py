@@ -16,7 +16,7 @@ async def test_a_token_is_made_used_listed_and_revoked(registry: Registry) -> No
         assert made.status_code == 201
         assert made.headers["cache-control"] == "no-store"
         token, secret = made.json()["token"], made.json()["secret"]
-        assert token.keys() == {"id", "name", "scopes", "created_at", "expires_at", "revoked_at"}
+        assert token.keys() == {"id", "name", "scopes", "created_at", "expires_at", "revoked_at", "view"}
         assert secret.startswith(f"ts_{token['id']}_")
 
         listed = await admin.get("/api/v1/tokens")
@@ -35,6 +35,37 @@ async def test_a_token_is_made_used_listed_and_revoked(registry: Registry) -> No
         assert revoked.status_code == 200
         assert revoked.json()["revoked_at"] is not None
         assert_problem(await admin.get("/api/v1/whoami", headers=headers), 401, "unauthenticated")
+
+
+async def test_a_token_is_made_with_a_view_and_shown_with_it(registry: Registry) -> None:
+    view = {"mode": "search", "plugins": ["text"], "tools": ["hash_digest"]}
+    async with registry.client("admin") as admin:
+        body = {"name": registry.fresh_name("token"), "scopes": ["call"], "view": view}
+        made = (await admin.post("/api/v1/tokens", json=body)).json()["token"]
+        assert made["view"] == view
+        assert made in (await admin.get("/api/v1/tokens")).json()["items"]
+        plain = await admin.post("/api/v1/tokens", json={"name": registry.fresh_name("token"), "scopes": ["call"]})
+        assert plain.json()["token"]["view"] == {"mode": "all", "plugins": [], "tools": []}
+
+
+@pytest.mark.parametrize(
+    ("view", "code"),
+    [
+        ({"mode": "none"}, "invalid_body"),
+        ({"plugins": ["Not A Name"]}, "invalid_body"),
+        ({"tools": ["x" * 49]}, "invalid_body"),
+        ({"tools": "hash_digest"}, "invalid_body"),
+        ({"only": []}, "invalid_body"),
+        ({"tools": [f"t{number}" for number in range(201)]}, "invalid_body"),
+        (None, "invalid_body"),
+    ],
+)
+async def test_a_view_that_is_none_makes_no_token(registry: Registry, view: object, code: str) -> None:
+    name = registry.fresh_name("token")
+    async with registry.client("admin") as admin:
+        refused = await admin.post("/api/v1/tokens", json={"name": name, "scopes": ["call"], "view": view})
+        assert_problem(refused, 400, code)
+        assert name not in (await admin.get("/api/v1/tokens")).text
 
 
 async def test_a_token_is_revoked_by_its_id_too(registry: Registry) -> None:

@@ -24,6 +24,7 @@ from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
 from tool_server.http_api.lifespans import lifespan_of
 from tool_server.model.caller import LOCAL, Scope
+from tool_server.model.view import View, ViewMode
 
 REQUESTS = 21_000
 BATCH = 250
@@ -35,6 +36,29 @@ HEADED: dict[str, Any] = {
     },
     "output": SUM,
 }
+
+
+VIEWED = 600
+VIEWS = {
+    "search": View(mode=ViewMode.SEARCH),
+    "one tool": View(tools=("trial_add",)),
+    "a plugin with headers": View(plugins=("headed",)),
+    "search in one plugin": View(mode=ViewMode.SEARCH, plugins=("trial",)),
+    "nothing": View(plugins=("none",)),
+}
+SEARCH_CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("search_tools", {"query": "add two integers"}),
+    ("search_tools", {"query": "", "limit": 3, "plugin": "trial"}),
+    ("search_tools", {"query": 1, "further": []}),
+    ("describe_tool", {"name": "trial_add"}),
+    ("describe_tool", {"name": "headed_add"}),
+    ("call_tool", {"name": "trial_add", "arguments": {"a": 1, "b": 2}}),
+    ("call_tool", {"name": "trial_image", "arguments": {}}),
+    ("call_tool", {"name": "headed_add", "arguments": {"a": 1, "b": 2}}),
+    ("call_tool", {"name": "unknown", "arguments": {}}),
+    ("headed_add", {"a": 1, "b": 2}),
+    ("trial_add", {"a": 1, "b": 2}),
+]
 
 
 @dataclass
@@ -154,6 +178,25 @@ async def records(services: Services, count: int) -> list[object]:
          record.error)
         for record in reversed(kept)
     ]  # fmt: skip
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", VIEWS)
+async def test_the_lane_answers_as_the_sdk_does_in_a_view(both: Both, name: str) -> None:
+    token = (await both.services.tokens.create("viewer", [Scope.CALL], LOCAL, view=VIEWS[name])).secret
+    rng, available = random.Random(name), mutations(both.tokens)  # noqa: S311
+    lane = both.lane.mcp.lane
+    assert lane is not None
+    for number in range(VIEWED):
+        sent = generate(rng, available)
+        sent.set_header("authorization", f"Bearer {token}")
+        if rng.random() < 0.5:
+            tool, arguments = rng.choice(SEARCH_CALLS)
+            sent.params().update({"name": tool, "arguments": arguments})
+            sent.set_header("mcp-name", tool)
+        answer, expected = await ask(both.lane.app, sent), await ask(both.sdk.app, sent)
+        assert answer == expected, (number, sent)
+    assert lane.answered > 5
 
 
 @pytest.mark.slow

@@ -94,9 +94,9 @@ def most_processor_seconds(pid: int) -> float:
 
 
 @asynccontextmanager
-async def conversation(data_dir: Path) -> AsyncGenerator[Conversation]:
+async def conversation(data_dir: Path, *options: str) -> AsyncGenerator[Conversation]:
     """`python -m tool_server stdio`, as clients start it."""
-    command = [sys.executable, "-m", "tool_server", "stdio", "--no-bundled", "--data-dir", str(data_dir)]
+    command = [sys.executable, "-m", "tool_server", "stdio", "--no-bundled", "--data-dir", str(data_dir), *options]
     environment = server_environment({"TOOL_SERVER_WORKERS": "1"})
     with anyio.fail_after(60):
         async with await anyio.open_process(command, env=environment, cwd=data_dir.parent, stderr=None) as process:
@@ -145,6 +145,42 @@ async def test_an_installed_plugin_is_announced_and_can_be_called_at_once(servic
         await services.install.uninstall("sums", LOCAL)
         assert (await server.receive())["method"] == "notifications/tools/list_changed"
         assert (await server.call(3, HANDSHAKE, "sums_add", {"a": 1, "b": 2}))["error"]["code"] == -32602
+        assert await server.close() == 0
+
+
+@pytest.mark.parametrize("era", [MODERN, HANDSHAKE])
+async def test_the_search_view_and_its_restriction_hold_over_stdio(services: Services, era: str) -> None:
+    await offer(services, "sums")
+    await offer(services, "hidden")
+    options = ("--view", "search", "--only", "plugin:sums", "--only", "tool:none")
+    async with conversation(services.config.data_dir, *options) as server:
+        if era == HANDSHAKE:
+            await server.greet()
+        await server.ask(1, era, "tools/list", {})
+        listed = (await server.answer(1))["result"]["tools"]
+        assert [tool["name"] for tool in listed] == ["call_tool", "describe_tool", "search_tools"]
+        found = await server.call(2, era, "search_tools", {"query": "add integers"})
+        assert [tool["name"] for tool in found["result"]["structuredContent"]["tools"]] == ["sums_add"]
+        answer = await server.call(3, era, "call_tool", {"name": "sums_add", "arguments": {"a": 1, "b": 2}})
+        assert answer["result"]["structuredContent"] == {"output": {"sum": 3}}
+        refused = await server.call(4, era, "call_tool", {"name": "hidden_add", "arguments": {"a": 1, "b": 2}})
+        assert refused["result"]["_meta"]["tool-server/error"]["code"] == "unknown_tool"
+        direct = await server.call(5, era, "sums_add", {"a": 1, "b": 2})
+        assert direct["error"]["code"] == -32602
+        assert await server.close() == 0
+
+
+@pytest.mark.parametrize("era", [MODERN, HANDSHAKE])
+async def test_a_restricted_list_and_its_calls_hold_over_stdio(services: Services, era: str) -> None:
+    await offer(services, "sums")
+    await offer(services, "hidden")
+    async with conversation(services.config.data_dir, "--only", "tool:sums_add") as server:
+        if era == HANDSHAKE:
+            await server.greet()
+        await server.ask(1, era, "tools/list", {})
+        assert [tool["name"] for tool in (await server.answer(1))["result"]["tools"]] == ["sums_add"]
+        assert (await server.call(2, era, "hidden_add", {"a": 1, "b": 2}))["error"]["code"] == -32602
+        assert (await server.call(3, era, "sums_add", {"a": 1, "b": 2}))["result"]["structuredContent"] == {"sum": 3}
         assert await server.close() == 0
 
 

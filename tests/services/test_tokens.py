@@ -15,6 +15,7 @@ from tool_server.bootstrap.services import build
 from tool_server.config import Config
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError
 from tool_server.model.caller import LOCAL, Scope
+from tool_server.model.view import EVERYTHING, View, ViewMode
 from tool_server.services.tokens import CACHE_SECONDS, TokenService
 from tool_server.storage.database import Database, open_database
 from tool_server.storage.tokens import SqlTokenStore
@@ -55,6 +56,20 @@ async def test_a_token_stands_for_its_name_and_scopes_and_its_secret_is_not_stor
     rows = await database.read(lambda connection: connection.exec_driver_sql("SELECT * FROM tokens").all())
     assert len(rows) == 1
     assert made.secret[16:] not in str(rows)
+
+
+async def test_the_caller_behind_a_token_sees_what_the_token_was_made_to_see(tokens: TokenService) -> None:
+    view = View(mode=ViewMode.SEARCH, plugins=("text",), tools=("hash_digest",))
+    made = await tokens.create("agent", [Scope.CALL, Scope.READ], LOCAL, view=view)
+    assert (await tokens.authenticate(made.secret)).view == view
+    assert (await tokens.authenticate((await tokens.create("other", [Scope.CALL], LOCAL)).secret)).view is EVERYTHING
+
+
+async def test_an_admin_who_could_make_any_token_is_not_given_a_restricted_one(tokens: TokenService) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await tokens.create("admin", [Scope.ADMIN, Scope.CALL], LOCAL, view=View(plugins=("text",)))
+    assert refused.value.code == "invalid_view"
+    assert (await tokens.create("admin", [Scope.ADMIN], LOCAL, view=View(mode=ViewMode.SEARCH))).record.view.searches
 
 
 async def test_a_token_works_to_its_last_second_and_not_in_the_next(tokens: TokenService, clock: SettableClock) -> None:

@@ -13,13 +13,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from tests.storage.examples import make_installation, make_release, put_installation
+from tests.storage.examples import make_installation, make_release, make_token, put_installation
 from tool_server.errors import Conflict, Unavailable
+from tool_server.model.view import View
 from tool_server.storage import revisions
 from tool_server.storage.database import Database, open_database
 from tool_server.storage.plugins import SqlPluginStore
 from tool_server.storage.schema_revisions import HEAD, REVISIONS
 from tool_server.storage.tables import metadata
+from tool_server.storage.tokens import SqlTokenStore
 
 
 @pytest.fixture
@@ -76,12 +78,25 @@ async def test_what_older_installations_offer_is_derived_by_the_upgrade(file: Pa
         assert after is not None
         assert broken is not None
         assert [tool._replace(revision=1) for tool in after.tools] == list(before.tools)
+        assert after.keywords == ("text",)
         assert (after.quarantined, broken.tools) == (before.quarantined, ())
         (stored,) = await plugins.read_tools(after.tools)
         assert stored is not None
         assert stored.definition == make_release("alpha").tools[0]
         (problem,) = await plugins.check()
         assert "broken 1.0.0 cannot be read" in problem
+
+
+async def test_a_token_that_saw_a_part_does_not_see_everything_in_an_older_schema(file: Path) -> None:
+    async with open_database(f"sqlite:///{file}") as database:
+        tokens = SqlTokenStore(database)
+        await tokens.add(make_token("t1", "all"))
+        await tokens.add(make_token("t2", "part").model_copy(update={"view": View(plugins=("text",))}))
+        await database.write(revisions.migrate, "0003")
+    async with open_database(f"sqlite:///{file}") as database:
+        found = {token.name: token for token in await SqlTokenStore(database).list_tokens()}
+    assert found["all"].revoked_at is None
+    assert found["part"].revoked_at is not None
 
 
 async def test_downgrading_leaves_no_table_behind(file: Path) -> None:

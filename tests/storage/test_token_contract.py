@@ -9,6 +9,7 @@ import pytest
 from tests.storage.examples import NOON, make_token
 from tool_server.errors import Conflict, NotFound
 from tool_server.interfaces import TokenStore
+from tool_server.model.view import View, ViewMode
 
 
 async def test_a_token_comes_back_equal(tokens: TokenStore) -> None:
@@ -16,6 +17,22 @@ async def test_a_token_comes_back_equal(tokens: TokenStore) -> None:
     await tokens.add(token)
     assert await tokens.get("t1") == token
     assert await tokens.get("laptop") is None
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(mode=ViewMode.SEARCH),
+        View(plugins=("@acme/text", "hash")),
+        View(mode=ViewMode.SEARCH, tools=("a_b", "c-d")),
+    ],
+)
+async def test_what_a_token_sees_comes_back_equal(tokens: TokenStore, view: View) -> None:
+    token = make_token().model_copy(update={"view": view})
+    await tokens.add(token)
+    assert await tokens.get("t1") == token
+    assert await tokens.list_tokens() == (token,)
+    assert (await tokens.revoke("t1", NOON)).view == view
 
 
 async def test_a_moment_given_in_another_time_zone_is_the_same_moment(tokens: TokenStore) -> None:

@@ -16,6 +16,7 @@ from tool_server.bootstrap.services import Services, watching
 from tool_server.errors import Unavailable
 from tool_server.http_api.app import RegistryServices, compose
 from tool_server.http_api.routes_metrics import metrics_route
+from tool_server.mcp_api.search_view import SearchView
 from tool_server.mcp_api.server import HttpSettings, McpServer
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.version import VERSION
@@ -43,7 +44,8 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         lane: whether plain requests of MCP are answered in front of its SDK.
     """
     config = services.config
-    mcp = McpServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
+    invoke = SearchView(services.search, services.invoke.call).call
+    mcp = McpServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer)
     services.catalog.subscribe(mcp.tools_changed)
 
     async def ready() -> None:

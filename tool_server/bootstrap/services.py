@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from tool_server.services.invoke import InvokeService
 from tool_server.services.nested_calls import NestedCalls
 from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
+from tool_server.services.search import SearchService
 from tool_server.services.secrets import SecretService
 from tool_server.services.tokens import TokenService
 
@@ -56,6 +57,7 @@ class Services:
     grants: GrantService
     browse: BrowseService
     catalog: CatalogService
+    search: SearchService
     invoke: InvokeService
     tokens: TokenService
     secrets: SecretService
@@ -91,7 +93,7 @@ async def build(
         Unavailable: the data folder, database or artifact store cannot be opened.
     """
     # Here, for a plugin that is run from its files needs no SQL.
-    from tool_server.bootstrap.storage import open_storage
+    from tool_server.bootstrap.storage import open_storage, open_tool_index
 
     roots = shared_folders(config)
     clock = SystemClock()
@@ -107,6 +109,7 @@ async def build(
             open_pool(config, _program_reader(artifacts), functions) as pool,
             open_validation(config) as validation,
             recorder.running(),
+            aclosing(SearchService(lambda: catalog.current, open_tool_index)) as search,
         ):
             if observers.metrics is not None:
                 observers.metrics.watch(pool, recorder)
@@ -129,6 +132,7 @@ async def build(
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
                 invoke=invoke,
+                search=search,
                 grants=GrantService(plugins, roots, _refresher(catalog)),
                 tokens=TokenService(storage.tokens, clock),
                 secrets=secrets,

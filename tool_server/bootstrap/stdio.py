@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,11 +12,13 @@ import anyio.to_thread
 from tool_server.bootstrap.bundled_version import bundled_is_current
 from tool_server.bootstrap.interpreter import settle
 from tool_server.config import Config
+from tool_server.mcp_api.calls import Invoke
 from tool_server.mcp_api.stdio import StdioServer
 from tool_server.model.call import ToolResult
-from tool_server.model.caller import Caller
+from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
 from tool_server.model.json_value import JsonObject
+from tool_server.model.view import EVERYTHING, View
 from tool_server.storage.stored_offers import read_offers
 from tool_server.version import VERSION
 
@@ -26,17 +29,18 @@ QUIET_SECONDS = 1.0
 """When the services are opened although nothing was asked of them, so that what is wrong with them is told."""
 
 
-async def serve_stdio(config: Config, *, bundled: bool) -> None:
-    """Serve one MCP client over stdin and stdout until it leaves.
+async def serve_stdio(config: Config, *, bundled: bool, view: View = EVERYTHING) -> None:
+    """Serve one MCP client over stdin and stdout until it leaves, with the tools of a view.
 
     Raises:
         Unavailable: storage cannot be opened.
     """
+    caller = replace(LOCAL, view=view)
     stored = await anyio.to_thread.run_sync(_stored_catalog, config, bundled)
     if stored is None:
-        await _serve_opened(config, bundled=bundled)
+        await _serve_opened(config, caller, bundled=bundled)
     else:
-        await _serve_ahead(config, stored)
+        await _serve_ahead(config, caller, stored)
 
 
 def _stored_catalog(config: Config, bundled: bool) -> Catalog | None:
@@ -48,24 +52,26 @@ def _stored_catalog(config: Config, bundled: bool) -> Catalog | None:
     return None if offers is None else Catalog().updated(offers)
 
 
-async def _serve_opened(config: Config, *, bundled: bool) -> None:
+async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> None:
     from tool_server.bootstrap.bundled import install_bundled
     from tool_server.bootstrap.services import build, watching
+    from tool_server.mcp_api.search_view import SearchView
 
     async with build(config) as services:
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
-        server = StdioServer(lambda: services.catalog.current, services.invoke.call, VERSION, services.observers.tracer)
+        invoke = SearchView(services.search, services.invoke.call).call
+        server = StdioServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer, caller)
         services.catalog.subscribe(server.tools_changed)
         settle()
         async with watching(services):
             await server.serve()
 
 
-async def _serve_ahead(config: Config, stored: Catalog) -> None:
+async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
-    server = StdioServer(opening.catalog, opening.call, VERSION, answered=opening.wanted)
+    server = StdioServer(opening.catalog, opening.call, VERSION, caller=caller, answered=opening.wanted)
     over = anyio.Event()
 
     async def converse() -> None:
@@ -99,12 +105,16 @@ class _Opening:
     def __init__(self, stored: Catalog) -> None:
         self._stored = stored
         self._services: Services | None = None
+        self._invoke: Invoke | None = None
         self.wanted = anyio.Event()
         """Set once the services may be opened: before that they would only delay the first answer."""
         self._finished = anyio.Event()
 
     def finish(self, services: Services) -> None:
         """The services are open."""
+        from tool_server.mcp_api.search_view import SearchView
+
+        self._invoke = SearchView(services.search, services.invoke.call).call
         self._services = services
         self._finished.set()
 
@@ -113,8 +123,8 @@ class _Opening:
         return self._stored if self._services is None else self._services.catalog.current
 
     async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
-        """See `InvokeService.call`."""
-        while self._services is None:
+        """See `SearchView.call`."""
+        while self._invoke is None:
             self.wanted.set()
             await self._finished.wait()
-        return await self._services.invoke.call(name, arguments, caller)
+        return await self._invoke(name, arguments, caller)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tool_server.config import Config
 from tool_server.errors import Unavailable
-from tool_server.interfaces import ArtifactStore, CallJournal, CallLog, PluginStore, SecretStore, TokenStore
+from tool_server.interfaces import ArtifactStore, CallJournal, CallLog, PluginStore, SecretStore, TokenStore, ToolIndex
 from tool_server.storage.artifacts import open_artifacts
 from tool_server.storage.calls import SqlCallLog
 from tool_server.storage.database import open_database
@@ -17,6 +17,7 @@ from tool_server.storage.plugins import SqlPluginStore
 from tool_server.storage.sealing import Sealer
 from tool_server.storage.secrets import SqlSecretStore
 from tool_server.storage.tokens import SqlTokenStore
+from tool_server.storage.tool_index import FtsToolIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ async def open_storage(config: Config) -> AsyncGenerator[Storage]:
             tokens=SqlTokenStore(database),
             secrets=SqlSecretStore(database, Sealer(config.secrets_key.get_secret_value(), config.data_dir)),
         )
+
+
+def open_tool_index() -> ToolIndex:
+    """An empty index of tools, in memory.
+
+    Raises:
+        Unavailable: `search_index`, this Python's SQLite cannot do it.
+    """
+    return FtsToolIndex()
 
 
 def _prepare_data_dir(config: Config) -> None:

@@ -22,6 +22,7 @@ from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.secret import SecretRecord
 from tool_server.model.tool import QuarantinedTool
+from tool_server.model.view import View
 from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
 from tool_server.services.publish import Published
@@ -76,7 +77,9 @@ class Backend(Protocol):
     async def set_yanked(self, plugin: str, version: str, yanked: bool, reason: str | None) -> Release: ...
     async def offered(self) -> Offered: ...
     async def call(self, tool: str, arguments: JsonObject) -> ToolResult: ...
-    async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken: ...
+    async def create_token(
+        self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None, view: View
+    ) -> NewToken: ...
     async def list_tokens(self) -> tuple[TokenRecord, ...]: ...
     async def revoke_token(self, name_or_id: str) -> TokenRecord: ...
     async def set_secret(self, name: str, value: str, hosts: tuple[str, ...], plain_http: bool) -> SecretRecord: ...
@@ -165,8 +168,10 @@ class LocalBackend:
         await self._services.catalog.refresh()
         return self._services.catalog.current
 
-    async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
-        return await self._services.tokens.create(name, scopes, LOCAL, lifetime)
+    async def create_token(
+        self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None, view: View
+    ) -> NewToken:
+        return await self._services.tokens.create(name, scopes, LOCAL, lifetime, view)
 
     async def list_tokens(self) -> tuple[TokenRecord, ...]:
         return await self._services.tokens.list_tokens(LOCAL)

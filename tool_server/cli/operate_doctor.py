@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+import sqlite3
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from tool_server.bootstrap.services import build
+from tool_server.bootstrap.services import Services, build
 from tool_server.cli.context import (
     data_dir_option,
     fail,
@@ -77,6 +78,14 @@ def _settings(loaded: LoadedConfig) -> list[tuple[str, str, str]]:
     return [(name, hide_password(str(value)), loaded.origins.get(name, "default")) for name, value in values.items()]
 
 
+async def _try_search(services: Services) -> tuple[bool, str]:
+    try:
+        await services.search.check()
+    except Unavailable as error:
+        return False, error.message
+    return True, f"SQLite {sqlite3.sqlite_version} has full-text search"
+
+
 async def _checks(config: Config) -> tuple[dict[str, tuple[bool, str]], ProtectionReport]:
     """Each part with whether it works, and what confines the workers, as far as that was found out."""
     protections: ProtectionReport = {}
@@ -85,6 +94,7 @@ async def _checks(config: Config) -> tuple[dict[str, tuple[bool, str]], Protecti
         async with build(config, load_catalog=False) as services:
             problems = (await services.health.check_storage()).problems
             results["storage"] = (not problems, "; ".join(problems) or f"{config.data_dir} is clean")
+            results["search"] = await _try_search(services)
             results["sandbox"] = (True, await services.health.try_sandbox())
             protections = await services.pool.protections()
     except ToolServerError as error:

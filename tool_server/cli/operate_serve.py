@@ -15,6 +15,7 @@ from tool_server.cli.context import (
     translated,
 )
 from tool_server.cli.examples import ExampleCommand
+from tool_server.cli.views import make_view, only_option, view_option
 
 
 @click.command(
@@ -53,12 +54,15 @@ def up(
     examples="""
     tool-server stdio
     tool-server stdio --data-dir ./data
+    tool-server stdio --view search --only plugin:text
     """,
 )
 @data_dir_option
 @click.option("--no-bundled", is_flag=True, help="Do not install the plugins that ship with the server.")
+@view_option
+@only_option
 @translated
-def stdio(data_dir: Path | None, no_bundled: bool) -> None:
+def stdio(data_dir: Path | None, no_bundled: bool, view: str, only: tuple[str, ...]) -> None:
     """Serve one MCP client over stdin and stdout.
 
     The client starts this command itself; the log goes to stderr.
@@ -67,12 +71,13 @@ def stdio(data_dir: Path | None, no_bundled: bool) -> None:
     from tool_server.cli.signals import on_stop_signal
 
     config = load_config(data_dir).config
+    seen = make_view(view, only)
     configure_logging(config)
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             await tasks.start(on_stop_signal, tasks.cancel_scope.cancel)
-            await serve_stdio(config, bundled=not no_bundled)
+            await serve_stdio(config, bundled=not no_bundled, view=seen)
             tasks.cancel_scope.cancel()
 
     run_async(main)

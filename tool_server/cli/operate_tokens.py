@@ -17,6 +17,7 @@ from tool_server.cli.context import (
 )
 from tool_server.cli.examples import ExampleCommand, ExampleGroup
 from tool_server.cli.output import print_table, short_time
+from tool_server.cli.views import make_view, only_option, view_option, view_words
 from tool_server.errors import InvalidInput
 from tool_server.model.caller import Scope, TokenRecord
 
@@ -34,6 +35,7 @@ def token() -> None:
     examples="""
     tool-server token create mastra --scope call
     tool-server token create ci --scope publish --expires 90d
+    tool-server token create writer --view search --only plugin:text --only tool:hash_digest
     """,
 )
 @click.argument("name")
@@ -47,16 +49,29 @@ def token() -> None:
     help="What the token allows; may be given more than once.",
 )
 @click.option("--expires", help="Lifetime, such as 12h or 90d.  [default: until revoked]")
+@view_option
+@only_option
 @data_dir_option
 @json_option
 @translated
-def create(name: str, scopes: tuple[str, ...], expires: str | None, data_dir: Path | None, as_json: bool) -> None:
-    """Make a token named NAME. It is shown once and stored only as a hash."""
-    lifetime = None if expires is None else _lifetime(expires)
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    expires: str | None,
+    view: str,
+    only: tuple[str, ...],
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a token named NAME. It is shown once and stored only as a hash.
 
-    made = with_backend(
-        data_dir, lambda backend: backend.create_token(name, tuple(Scope(scope) for scope in scopes), lifetime)
-    )
+    With --only there are no other tools for it, in listings and calls, over MCP and REST. A client may choose the other
+    view by its URL, /mcp?view=search or /mcp?view=all; it never sees more tools that way.
+    """
+    lifetime = None if expires is None else _lifetime(expires)
+    seen = make_view(view, only)
+    granted = tuple(Scope(scope) for scope in scopes)
+    made = with_backend(data_dir, lambda backend: backend.create_token(name, granted, lifetime, seen))
     if as_json:
         print_json({"token": _shown(made.record), "secret": made.secret})
         return
@@ -75,9 +90,12 @@ def list_tokens(data_dir: Path | None, as_json: bool) -> None:
         print_json({"items": [_shown(record) for record in records]})
         return
     print_table(
-        ("ID", "NAME", "SCOPES", "CREATED", "STATE"),
+        ("ID", "NAME", "SCOPES", "SEES", "CREATED", "STATE"),
         [
-            (record.id, record.name, ", ".join(record.scopes), short_time(record.created_at), _state(record))
+            (
+                *(record.id, record.name, ", ".join(record.scopes), view_words(record.view)),
+                *(short_time(record.created_at), _state(record)),
+            )
             for record in records
         ],
         "No tokens: make one with 'tool-server token create NAME'.",

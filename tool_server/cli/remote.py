@@ -33,6 +33,7 @@ from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.secret import SecretRecord
 from tool_server.model.tool import QuarantinedTool
+from tool_server.model.view import EVERYTHING, View
 from tool_server.services.grants import GrantChange, PluginGrants
 from tool_server.services.install import Installed
 from tool_server.services.publish import Published
@@ -216,9 +217,14 @@ class RemoteBackend:
         )
 
     @_understood
-    async def create_token(self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None) -> NewToken:
+    async def create_token(
+        self, name: str, scopes: tuple[Scope, ...], lifetime: timedelta | None, view: View
+    ) -> NewToken:
         seconds = None if lifetime is None else int(lifetime.total_seconds())
-        body = {"name": name, "scopes": [str(scope) for scope in scopes], "lifetime_seconds": seconds}
+        body: dict[str, Any] = {"name": name, "scopes": [str(scope) for scope in scopes], "lifetime_seconds": seconds}
+        if view != EVERYTHING:
+            # An older server must not make a token that sees more than was asked for: it refuses the unknown field.
+            body["view"] = view.model_dump(mode="json")
         found = await self._json("POST", "tokens", json=body)
         return NewToken(_token(found["token"]), found["secret"])
 

@@ -44,8 +44,9 @@ class InstallationRoutes:
     async def list_all(self, request: Request) -> Response:
         """One page of installations and the tools they offer right now."""
         query = read_query(request, InstallationQuery)
-        installed = await self._browse.installed(caller_of(request), query.limit, query.after)
-        offered = self._catalog.current
+        caller = caller_of(request)
+        installed = await self._browse.installed(caller, query.limit, query.after)
+        offered = self._catalog.current.within(caller.view)
         items = [
             InstallationView(
                 installation=installation,

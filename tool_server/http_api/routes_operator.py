@@ -45,7 +45,7 @@ class OperatorRoutes:
         read_query(request, NoQuery)
         body = await read_model(request, TokenBody)
         lifetime = None if body.lifetime_seconds is None else timedelta(seconds=body.lifetime_seconds)
-        made = await self._tokens.create(body.name, body.scopes, caller, lifetime)
+        made = await self._tokens.create(body.name, body.scopes, caller, lifetime, body.view)
         return model_response(TokenMade(token=_view(made.record), secret=made.secret), 201)
 
     async def revoke_token(self, request: Request) -> Response:

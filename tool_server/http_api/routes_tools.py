@@ -38,9 +38,10 @@ class ToolRoutes:
 
     async def list_all(self, request: Request) -> Response:
         """One page of the catalogue; with the first one, the tools in quarantine."""
-        caller_of(request).require(Scope.READ)
+        caller = caller_of(request)
+        caller.require(Scope.READ)
         query = read_query(request, ToolQuery)
-        catalog = self._catalog.current
+        catalog = self._catalog.current.within(caller.view)
         tools = catalog.page(query.after, query.limit)
         held = () if query.after else catalog.quarantined
         return model_response(

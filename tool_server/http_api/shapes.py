@@ -21,6 +21,7 @@ from tool_server.model.secret import (
     SecretRecord,
 )
 from tool_server.model.tool import QuarantinedTool
+from tool_server.model.view import EVERYTHING, View
 
 MAX_LIFETIME_SECONDS = 3_650 * 86_400
 MAX_PAGE = 500
@@ -73,6 +74,7 @@ class TokenBody(Body):
     name: str = Field(json_schema_extra={"pattern": "^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$"})
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     lifetime_seconds: Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS)] | None = None
+    view: View = Field(default=EVERYTHING, description="which tools it sees; by default all")
 
 
 _Host = Annotated[str, Field(json_schema_extra={"pattern": f"^{SECRET_HOST_PATTERN}$", "maxLength": MAX_HOST})]
@@ -254,6 +256,7 @@ class TokenView(Answer):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    view: View
 
 
 class TokenMade(Answer):

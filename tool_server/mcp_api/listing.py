@@ -1,17 +1,21 @@
-"""The tools as MCP lists them: pages of the JSON that the catalogue holds of each."""
+"""The tools as MCP lists them to a caller: pages of the JSON that the catalogue holds of each."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from pydantic_core import from_json
 
 from tool_server.errors import InvalidInput
+from tool_server.mcp_api import search_tools
 from tool_server.model.catalog import Catalog
 from tool_server.model.json_value import JsonObject
+from tool_server.model.view import EVERYTHING, View
 
 PAGE_SIZE = 1_000
 """Tools on one page. Many clients read only the first."""
@@ -27,33 +31,55 @@ class Page:
 
 
 class Listing:
-    """The current catalogue in MCP's form."""
+    """The current catalogue in MCP's form, as far as a view shows it."""
 
     def __init__(self, catalog: Callable[[], Catalog], page_size: int = PAGE_SIZE) -> None:
         self._catalog = catalog
         self._page_size = page_size
+        # What the SDK asks about a request's headers it asks by the tool's name alone.
+        self._seen_by: ContextVar[View] = ContextVar("seen_by", default=EVERYTHING)
 
-    def page(self, cursor: str | None = None) -> Page:
-        """One page. The cursor names the last tool before it, so pages stay right when tools come and go.
+    def page(self, cursor: str | None = None, view: View = EVERYTHING) -> Page:
+        """One page of what a view shows.
+
+        The cursor names the last tool before it, so pages stay right when tools come and go.
 
         Raises:
             InvalidInput: `invalid_cursor`.
         """
         after = "" if cursor is None else _decode_cursor(cursor)
-        catalog = self._catalog()
+        if view.searches:
+            return Page([tool for name, tool in search_tools.LISTINGS if name > after], None)
+        catalog = self._catalog().within(view)
         page = catalog.listings(after, self._page_size)
         more = bool(page) and catalog.has_after(page[-1][0])
         return Page([tool for _, tool in page], _encode_cursor(page[-1][0]) if more else None)
 
     def input_schema_with_headers(self, name: str) -> JsonObject | None:
-        """The input schema of a tool with parameters in `Mcp-Param-*` headers, None for every other."""
-        tool = self._catalog().find(name)
-        return from_json(tool.listing)["inputSchema"] if tool is not None and tool.needs_headers else None
+        """The input schema of a tool with parameters in `Mcp-Param-*` headers, None for every other.
 
-    def offers_plain(self, name: str) -> bool:
-        """Whether there is such a tool, and none of its parameters are repeated in headers."""
+        Inside of `seen_by` those that the view does not show are others.
+        """
+        tool, view = self._catalog().find(name), self._seen_by.get()
+        if tool is None or not tool.needs_headers or view.searches or not view.admits(tool.plugin, name):
+            return None
+        return from_json(tool.listing)["inputSchema"]
+
+    @contextmanager
+    def seen_by(self, view: View) -> Generator[None]:
+        """Have `input_schema_with_headers` answer for a view, in this task and those that it starts."""
+        token = self._seen_by.set(view)
+        try:
+            yield
+        finally:
+            self._seen_by.reset(token)
+
+    def offers_plain(self, name: str, view: View = EVERYTHING) -> bool:
+        """Whether a view shows such a tool, and none of its parameters are repeated in headers."""
+        if view is not EVERYTHING and view.searches:
+            return name in search_tools.INPUT_SCHEMAS
         tool = self._catalog().find(name)
-        return tool is not None and not tool.needs_headers
+        return tool is not None and not tool.needs_headers and (view is EVERYTHING or view.admits(tool.plugin, name))
 
 
 def _encode_cursor(name: str) -> str:

@@ -27,6 +27,8 @@ from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
+from tool_server.mcp_api.view_choice import with_chosen_view
+from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
 
 INSTRUCTIONS = (
@@ -60,17 +62,30 @@ class LineOutput(Protocol):
 
 
 class McpServer:
-    """One MCP server for all clients of this process."""
+    """One MCP server for all clients of this process.
+
+    Args:
+        catalog: the snapshot in force.
+        invoke: runs a tool.
+        version: the server's.
+        tracer: traces calls.
+        local: who calls over stdio; over HTTP it is whom the authentication found.
+    """
 
     def __init__(
-        self, catalog: Callable[[], Catalog], invoke: Invoke, version: str, tracer: CallTracer = NO_TRACER
+        self,
+        catalog: Callable[[], Catalog],
+        invoke: Invoke,
+        version: str,
+        tracer: CallTracer = NO_TRACER,
+        local: Caller = LOCAL,
     ) -> None:
         self._listing = Listing(catalog)
         self._calls = ToolCalls(invoke, tracer)
         self._answers = Answers(MODERN, ServerInfo(NAME, NAME, version))
         self.lane: HttpLane | None = None
         """What stands in front of the SDK, once `http_app` was called with it."""
-        handlers = ToolHandlers(self._listing, self._calls)
+        handlers = ToolHandlers(self._listing, self._calls, local)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
         self._handshake_session: ServerSession | None = None
@@ -115,16 +130,17 @@ class McpServer:
             if scope["type"] != "http":
                 await application(scope, receive, send)
             elif scope["method"] == "POST":
-                await endpoint(scope, receive, send)
+                with self._listing.seen_by(scope["state"]["caller"].view):
+                    await endpoint(scope, receive, send)
             else:
                 # Without sessions there is nothing that a stream opened by GET could carry, or a DELETE could end.
                 await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
 
         if not settings.lane:
-            return serve
+            return with_chosen_view(serve)
         doors = Doors(frozenset(settings.allowed_hosts), frozenset(settings.allowed_origins), settings.max_body_bytes)
         self.lane = HttpLane(serve, doors, self._listing, self._calls, self._answers)
-        return self.lane
+        return with_chosen_view(self.lane)
 
     def watching_clients(self) -> AbstractAsyncContextManager[None]:
         """Stops the calls of HTTP clients that hang up, while the block runs."""

@@ -26,6 +26,7 @@ from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.stdin import can_be_watched, read_lines
 from tool_server.mcp_api.stdout import LineWriter, claimed_stdout
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
+from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
 from tool_server.model.json_value import JsonObject
 
@@ -49,6 +50,7 @@ class StdioServer:
         invoke: runs a tool.
         version: the server's.
         tracer: traces calls.
+        caller: who calls, which is the user who started this process.
         answered: is set once the first answer is written, or the conversation is over.
     """
 
@@ -58,12 +60,14 @@ class StdioServer:
         invoke: Invoke,
         version: str,
         tracer: CallTracer = NO_TRACER,
+        caller: Caller = LOCAL,
         answered: anyio.Event | None = None,
     ) -> None:
         self._catalog = catalog
         self._tracer = tracer
         self._invoke = invoke
         self._version = version
+        self._caller = caller
         self._sdk: _SdkConversation | None = None
         self._answered = anyio.Event() if answered is None else answered
 
@@ -93,7 +97,7 @@ class StdioServer:
             broken.append(error)
             tasks.cancel_scope.cancel()
 
-        lane = StdioLane(listing, calls, ServerInfo(NAME, NAME, self._version), writer.write, give_up)
+        lane = StdioLane(listing, calls, ServerInfo(NAME, NAME, self._version), writer.write, give_up, self._caller)
         try:
             await self._answer(lines, lane, writer, tasks)
         finally:
@@ -122,7 +126,7 @@ class StdioServer:
     def _make_sdk(self) -> McpServer:
         from tool_server.mcp_api.server import McpServer
 
-        return McpServer(self._catalog, self._invoke, self._version, self._tracer)
+        return McpServer(self._catalog, self._invoke, self._version, self._tracer, self._caller)
 
 
 class _SdkConversation:

@@ -15,23 +15,31 @@ from tool_server.mcp_api.calls import Origin, ToolCalls
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.call import ToolResult
-from tool_server.model.caller import LOCAL
+from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.json_value import JsonObject
 
 
 class ToolHandlers:
-    """The two handlers."""
+    """The two handlers.
 
-    def __init__(self, listing: Listing, calls: ToolCalls) -> None:
+    Args:
+        listing: the tools.
+        calls: what runs them.
+        local: who calls over stdio.
+    """
+
+    def __init__(self, listing: Listing, calls: ToolCalls, local: Caller = LOCAL) -> None:
         self._listing = listing
         self._calls = calls
+        self._local = local
 
     async def list_tools(
         self, context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         """One page, by name."""
         try:
-            page = self._listing.page(None if params is None else params.cursor)
+            caller = self._local if context.request is None else context.request.state.caller
+            page = self._listing.page(None if params is None else params.cursor, caller.view)
         except InvalidInput as error:
             raise MCPError(types.INVALID_PARAMS, error.message) from error
         # In its wire form, which the SDK takes from any handler and checks: building its types as well costs twice. It
@@ -49,7 +57,7 @@ class ToolHandlers:
         origin = Origin(context.meta, None if request is None else request.headers)
         try:
             if request is None:
-                return wire_result(await self._calls.call(name, arguments, LOCAL, origin))
+                return wire_result(await self._calls.call(name, arguments, self._local, origin))
             caller = request.state.caller
             return wire_result(await self._calls.call_while_connected(request.receive, name, arguments, caller, origin))
         except NotFound as error:

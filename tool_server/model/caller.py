@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from tool_server.errors import Denied
+from tool_server.model.view import EVERYTHING, View, ViewMode
 
 
 class Scope(StrEnum):
@@ -34,10 +35,16 @@ class Caller:
 
     name: str
     scopes: frozenset[Scope]
+    view: View = EVERYTHING
+    """The tools that the caller sees; for the caller there are no others."""
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the caller's scopes includes `scope`."""
         return any(scope in _IMPLIED[own] for own in self.scopes)
+
+    def in_mode(self, mode: ViewMode) -> Caller:
+        """The same caller, shown the same tools in another way."""
+        return self if mode is self.view.mode else replace(self, view=self.view.in_mode(mode))
 
     def require(self, scope: Scope) -> None:
         """Do nothing when the caller may.
@@ -75,3 +82,4 @@ class TokenRecord(BaseModel):
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    view: View = EVERYTHING

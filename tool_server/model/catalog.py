@@ -18,6 +18,7 @@ from tool_server.model.manifest import ManifestLimits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program
 from tool_server.model.tool import QuarantinedTool, ToolDefinition
+from tool_server.model.view import View
 
 NAME_COLLISION = "name-collision"
 """The rule that holds back a tool whose name another installation has."""
@@ -78,6 +79,8 @@ class Offer(NamedTuple):
     installed_at: datetime
     tools: tuple[OfferedTool, ...]
     quarantined: tuple[QuarantinedTool, ...] = ()
+    keywords: tuple[str, ...] = ()
+    """Of the version's manifest."""
 
 
 class OfferChanges(NamedTuple):
@@ -187,6 +190,28 @@ class Catalog:
     def plugins(self) -> int:
         """How many plugins are installed."""
         return len(self._offers)
+
+    def within(self, view: View) -> Catalog:
+        """The part that a view shows, itself where that is all. Of what is held back a smaller part shows nothing."""
+        if not view.restricted:
+            return self
+        names = {name for name in view.tools if name in self._tools}
+        names.update(name for plugin in view.plugins for name in self.tools_of(plugin))
+        part = Catalog(self.revision)
+        part._names = sorted(names)
+        part._tools = {name: self._tools[name] for name in part._names}
+        held: dict[str, list[OfferedTool]] = {}
+        for tool in part._tools.values():
+            held.setdefault(tool.plugin, []).append(tool)
+        part._offers = {
+            plugin: self._offers[plugin]._replace(tools=tuple(tools), quarantined=()) for plugin, tools in held.items()
+        }
+        return part
+
+    def keywords_of(self, plugin: str) -> tuple[str, ...]:
+        """The keywords of an installed plugin; none where it is not installed."""
+        offer = self._offers.get(plugin)
+        return () if offer is None else offer.keywords
 
     def find(self, name: str) -> OfferedTool | None:
         """An offered tool by its MCP name, or None."""

@@ -13,6 +13,7 @@ from tool_server.errors import Conflict, Denied, InvalidInput
 from tool_server.interfaces import Clock, TokenStore
 from tool_server.model.caller import Caller, Scope, TokenRecord
 from tool_server.model.json_value import sha256_hex
+from tool_server.model.view import EVERYTHING, View
 
 PREFIX = "ts"
 _TOKEN = re.compile(r"ts_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -40,13 +41,18 @@ class TokenService:
         self._known: dict[str, tuple[datetime, TokenRecord]] = {}
 
     async def create(
-        self, name: str, scopes: Iterable[Scope], caller: Caller, lifetime: timedelta | None = None
+        self,
+        name: str,
+        scopes: Iterable[Scope],
+        caller: Caller,
+        lifetime: timedelta | None = None,
+        view: View = EVERYTHING,
     ) -> NewToken:
-        """Make a token named `name`, valid for `lifetime` (None: until revoked).
+        """Make a token named `name`, valid for `lifetime` (None: until revoked), that sees the tools of `view`.
 
         Raises:
             Denied: `missing_scope`.
-            InvalidInput: `invalid_token_name`, `no_scopes` or `invalid_lifetime`.
+            InvalidInput: `invalid_token_name`, `no_scopes`, `invalid_lifetime` or `invalid_view`.
             Conflict: `token_exists`.
         """
         caller.require(Scope.ADMIN)
@@ -61,6 +67,12 @@ class TokenService:
             raise InvalidInput("no_scopes", f"a token needs a scope: one of {', '.join(Scope)}")
         if lifetime is not None and not timedelta(seconds=1) <= lifetime <= timedelta(days=3_650):
             raise InvalidInput("invalid_lifetime", "a token lives between one second and ten years")
+        if view.restricted and Scope.ADMIN in wanted:
+            raise InvalidInput(
+                "invalid_view",
+                "a token with the scope 'admin' can make itself any other token: give it the scopes call, read or "
+                "publish, or let it see every tool",
+            )
         now = self._clock.now()
         token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         record = TokenRecord(
@@ -70,6 +82,7 @@ class TokenService:
             scopes=wanted,
             created_at=now,
             expires_at=None if lifetime is None else now + lifetime,
+            view=view,
         )
         await self._tokens.add(record)
         return NewToken(record, f"{PREFIX}_{token_id}_{secret}")
@@ -112,7 +125,7 @@ class TokenService:
             raise _refused("this token was revoked")
         if record.expires_at is not None and record.expires_at <= self._clock.now():
             raise _refused(f"this token expired at {record.expires_at.isoformat(timespec='seconds')}")
-        return Caller(record.name, frozenset(record.scopes))
+        return Caller(record.name, frozenset(record.scopes), record.view)
 
     async def _look_up(self, token_id: str) -> TokenRecord | None:
         now = self._clock.now()

@@ -21,7 +21,7 @@ SELECT_REVISION = f"SELECT value FROM counters WHERE name = '{INSTALLATION_REVIS
 
 SELECT_HEADS = """
 SELECT installation_changes.plugin, installation_changes.revision, installations.version, installations.installed_at,
-       offers.quarantined
+       offers.quarantined, offers.keywords
 FROM installation_changes
 LEFT JOIN installations ON installations.plugin = installation_changes.plugin
 LEFT JOIN offers ON offers.plugin = installation_changes.plugin
@@ -49,6 +49,9 @@ WHERE installation_changes.revision > :seen
 QUARANTINED = TypeAdapter(tuple[QuarantinedTool, ...])
 """The JSON in `offers.quarantined`."""
 
+KEYWORDS = TypeAdapter(tuple[str, ...])
+"""The JSON in `offers.keywords`."""
+
 
 class Head(NamedTuple):
     """What holds for all of a plugin's tools."""
@@ -59,6 +62,7 @@ class Head(NamedTuple):
     """None where the plugin is not installed any more; then what follows is None, too."""
     installed_at: datetime | None
     quarantined: str | None
+    keywords: str | None
 
 
 ToolRow = tuple[str, int, str, str, bool, bytes]
@@ -91,4 +95,5 @@ def _offer(head: Head, tools: Iterable[OfferedTool]) -> Offer | None:
     if head.version is None or head.installed_at is None:
         return None
     quarantined = () if head.quarantined in (None, "[]") else QUARANTINED.validate_json(head.quarantined)
-    return Offer(head.plugin, head.version, head.installed_at, tuple(tools), quarantined)
+    keywords = () if head.keywords is None else KEYWORDS.validate_json(head.keywords)
+    return Offer(head.plugin, head.version, head.installed_at, tuple(tools), quarantined, keywords)

@@ -20,6 +20,7 @@ from tool_server.model.permission import Permissions
 from tool_server.model.release import Program, Release
 from tool_server.storage import releases
 from tool_server.storage.offer_rows import (
+    KEYWORDS,
     QUARANTINED,
     SELECT_ALL_TOOLS,
     SELECT_CHANGED_TOOLS,
@@ -47,13 +48,14 @@ _BATCH = 1_000
 def derive(release: Release) -> tuple[Values, list[Values]]:
     """The row of `offers` for a version and its rows of `offered_tools`."""
     offering = offering_of(release)
-    plugin = release.plugin
+    plugin, keywords = release.plugin, release.manifest.keywords
     offer = {
         "plugin": plugin,
         "program": _encode(release.program),
         "permissions": _encode(release.manifest.permissions),
         "limits": _encode(release.manifest.limits),
         "quarantined": QUARANTINED.dump_json(offering.quarantined).decode(),
+        "keywords": KEYWORDS.dump_json(keywords).decode() if keywords else None,
     }
     tools = [
         {

@@ -47,10 +47,8 @@ def _read(connection: sqlite3.Connection) -> OfferChanges | None:
     if counter is None:
         return None
     heads = [
-        Head(plugin, changed, version, None if installed_at is None else _moment(installed_at), quarantined)
-        for plugin, changed, version, installed_at, quarantined in connection.execute(
-            offer_rows.SELECT_HEADS, {"seen": -1}
-        )
+        Head(plugin, changed, version, None if installed_at is None else _moment(installed_at), *rest)
+        for plugin, changed, version, installed_at, *rest in connection.execute(offer_rows.SELECT_HEADS, {"seen": -1})
     ]
     return offer_rows.changes(counter[0], heads, connection.execute(offer_rows.SELECT_ALL_TOOLS), complete=True)
 

@@ -122,6 +122,8 @@ offers = Table(
     Column("permissions", Text, nullable=False),
     Column("limits", Text, nullable=False),
     Column("quarantined", Text, nullable=False),
+    # A JSON list of texts; null where there are none.
+    Column("keywords", Text),
 )
 
 offered_tools = Table(
@@ -154,6 +156,8 @@ tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    # JSON; null for the many tokens that see everything.
+    Column("view", Text),
 )
 
 calls = Table(

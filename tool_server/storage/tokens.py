@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from tool_server.errors import Conflict, NotFound
 from tool_server.model.caller import Scope, TokenRecord
+from tool_server.model.view import EVERYTHING, View
 from tool_server.storage.database import Database
 from tool_server.storage.tables import AnyRow, tokens
 
@@ -51,6 +52,7 @@ def _decode(row: AnyRow) -> TokenRecord:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        view=EVERYTHING if row.view is None else View.model_validate_json(row.view),
     )
 
 
@@ -73,6 +75,7 @@ def _add(connection: Connection, token: TokenRecord) -> None:
             created_at=token.created_at,
             expires_at=token.expires_at,
             revoked_at=token.revoked_at,
+            view=None if token.view == EVERYTHING else token.view.model_dump_json(exclude_defaults=True),
         )
     )
 

@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from tool_server.model.caller import Caller
 from tool_server.model.catalog import Catalog, CatalogEntry, OfferedTool
+from tool_server.model.view import EVERYTHING
 
 PAGE_SIZE = 200
 """Tools on one page, and tools held back that it names."""
@@ -50,7 +52,8 @@ def home_page(
 
     async def show(request: Request) -> HTMLResponse:
         base = f"{request.url.scheme}://{request.url.netloc}"
-        offered = catalog()
+        caller = request.scope.get("state", {}).get("caller")
+        offered = catalog().within(caller.view if isinstance(caller, Caller) else EVERYTHING)
         shown = offered.page(request.query_params.get("after", ""), PAGE_SIZE)
         more = shown[-1].name if shown and offered.has_after(shown[-1].name) else None
         document = render(offered, await describe(shown), base, version, more=more)

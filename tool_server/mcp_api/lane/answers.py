@@ -14,6 +14,7 @@ from tool_server.model.json_value import JsonObject, JsonValue, compact_json
 NAME = "tool-server"
 """What the server calls itself."""
 
+INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 CONNECTION_CLOSED = -32000

@@ -102,10 +102,10 @@ class HttpLane:
             return _OK, None
         asked = read_modern(request)
         if isinstance(asked, List):
-            return _OK, self._listed(request, asked)
+            return _OK, self._listed(request, asked, caller)
         if (
             isinstance(asked, Call)
-            and self._listing.offers_plain(asked.name)
+            and self._listing.offers_plain(asked.name, caller.view)
             and asked.name.encode() == headers.get(b"mcp-name")
         ):
             return await self._called(request, asked, caller, receive, _origin(headers))
@@ -120,9 +120,9 @@ class HttpLane:
             return _BAD_REQUEST, self._answers.failed(request.id, INVALID_PARAMS, error.message)
         return _OK, self._answers.called(request.id, result)
 
-    def _listed(self, request: Request, asked: List) -> bytes | None:
+    def _listed(self, request: Request, asked: List, caller: Caller) -> bytes | None:
         try:
-            page = self._listing.page(asked.cursor)
+            page = self._listing.page(asked.cursor, caller.view)
         except InvalidInput:
             return None
         return self._answers.listed(request.id, page)

@@ -26,7 +26,7 @@ from tool_server.mcp_api.lane.requests import (
     read_request,
 )
 from tool_server.mcp_api.listing import Listing
-from tool_server.model.caller import LOCAL
+from tool_server.model.caller import LOCAL, Caller
 
 CLOSING_SECONDS = 1.0
 """How long answers to calls that the end of the input cut short may take to be written."""
@@ -80,6 +80,7 @@ class StdioLane:
         server: stamped on answers of the modern era.
         write: writes one answer; raises `BrokenPipeError` where nobody reads it.
         broken: is told of that.
+        caller: who calls.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class StdioLane:
         server: ServerInfo,
         write: Callable[[bytes], Awaitable[None]],
         broken: Callable[[BrokenPipeError], None],
+        caller: Caller = LOCAL,
     ) -> None:
         self._listing = listing
         self._calls = calls
@@ -96,6 +98,7 @@ class StdioLane:
         self._handshake = Answers(_HANDSHAKE, server)
         self._write = write
         self._broken = broken
+        self._caller = caller
         self.era = Era.UNDECIDED
         self.alone = True
         """Whether no line was left to the SDK yet."""
@@ -173,7 +176,7 @@ class StdioLane:
                 self._start(request, asked, self._modern)
             case List(cursor):
                 try:
-                    page = self._listing.page(cursor)
+                    page = self._listing.page(cursor, self._caller.view)
                 except InvalidInput as error:
                     await self._write(self._modern.failed(request.id, INVALID_PARAMS, error.message))
                 else:
@@ -193,7 +196,7 @@ class StdioLane:
     async def _call(self, request: Request, asked: Call, answers: Answers, running: _Running) -> None:
         answer: bytes | None = None
         try:
-            answer = answers.called(request.id, await self._calls.call(asked.name, asked.arguments, LOCAL))
+            answer = answers.called(request.id, await self._calls.call(asked.name, asked.arguments, self._caller))
         except NotFound as error:
             answer = answers.failed(request.id, INVALID_PARAMS, error.message)
         except asyncio.CancelledError:
