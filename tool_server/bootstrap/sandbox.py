@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from tool_server.config import Config
 from tool_server.errors import InvalidInput
+from tool_server.interfaces import ClientChannel
 from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.secret import Secret
+from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import HostCall, HostFunctions, HostReply
+from tool_server.sandbox.hyper_functions import HyperFunctions, UnreachableClient
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.protocol import ENV
 from tool_server.sandbox.roots import open_roots
@@ -39,10 +42,17 @@ def open_pool(
 
 @asynccontextmanager
 async def open_host_functions(
-    config: Config, read_secret: Callable[[str], Awaitable[Secret | None]]
+    config: Config, read_secret: Callable[[str], Awaitable[Secret | None]], client: ClientChannel | None = None
 ) -> AsyncGenerator[HostFunctions]:
-    """What guests may ask of the server. The HTTP client is loaded with the first request."""
+    """What guests may ask of the server. The HTTP client is loaded with the first request.
+
+    Args:
+        config: the bounds of requests.
+        read_secret: gives a secret's value for the moment.
+        client: reaches the MCP client of a call; by default none can be asked.
+    """
     egress: Egress | None = None
+    hyper = HyperFunctions(GuestSecrets(read_secret), client or UnreachableClient())
 
     async def http_request(question: HostCall) -> HostReply:
         nonlocal egress
@@ -56,7 +66,7 @@ async def open_host_functions(
         return HostReply(reply.body, status=reply.status, headers=reply.headers)
 
     try:
-        yield HostFunctions({(ENV, "http_request"): http_request})
+        yield HostFunctions({(ENV, "http_request"): http_request, **hyper.handlers()})
     finally:
         if egress is not None:
             await egress.aclose()

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Dialect, func, insert, select
 
-from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
+from tool_server.model.call import CallRecord, OutboundRequest, Outcome, SecretRead, Timings
 from tool_server.storage.database import Database
 from tool_server.storage.tables import AnyRow, calls
 
@@ -24,6 +24,7 @@ both more than the row; SQLite always takes 999 parameters, see https://www.sqli
 _COLUMNS = tuple(column.name for column in calls.columns if column.name != "sequence")
 
 _requests = TypeAdapter(tuple[OutboundRequest, ...])
+_secret_reads = TypeAdapter(tuple[SecretRead, ...])
 
 
 class SqlCallLog:
@@ -112,6 +113,7 @@ def _encode(record: CallRecord, stored_moment: Callable[[datetime], object]) -> 
         *(record.outcome.value, record.error),
         *(timings.queue_us, timings.instantiate_us, timings.run_us, record.total_us),
         _requests.dump_json(record.requests).decode() if record.requests else None,
+        _secret_reads.dump_json(record.secret_reads).decode() if record.secret_reads else None,
     )
 
 
@@ -133,4 +135,5 @@ def _decode(row: AnyRow) -> CallRecord:
         timings=Timings(queue_us=row.queue_us, instantiate_us=row.instantiate_us, run_us=row.run_us),
         total_us=row.total_us,
         requests=() if row.requests is None else _requests.validate_json(row.requests),
+        secret_reads=() if row.secret_reads is None else _secret_reads.validate_json(row.secret_reads),
     )

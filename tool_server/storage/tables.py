@@ -101,6 +101,8 @@ installations = Table(
     Column("previous", Text),
     Column("granted", Text, nullable=False),
     Column("installed_at", UtcDateTime, nullable=False),
+    # Null for the many that have none.
+    Column("settings", Text),
     ForeignKeyConstraint(["plugin", "version"], ["versions.plugin", "versions.version"]),
 )
 
@@ -180,6 +182,8 @@ calls = Table(
     Column("total_us", BigInteger, nullable=False),
     # A JSON list; null for the many calls that ask nothing of the network.
     Column("requests", Text),
+    # The same of those that ask for no secret.
+    Column("secret_reads", Text),
     Index(None, "started_at"),
     Index(None, "tool", "started_at"),
 )
