@@ -125,7 +125,9 @@ class HyperFunctions:
         self, method: str, read: Callable[[bytes], JsonObject] | None
     ) -> Callable[[HostCall], Awaitable[HostReply]]:
         async def notify(question: HostCall) -> HostReply:
-            params: JsonObject = {} if read is None else read(_argument(question))
+            params: JsonObject = {}
+            if read is not None:
+                params = read(_argument(question))
             await self._client.tell(question.call, method, _redacted(question.call, params))
             return _NOTHING
 

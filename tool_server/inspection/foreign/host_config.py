@@ -27,11 +27,11 @@ _FILTERS = ("skip_tools", "skip_prompts", "skip_resources", "skip_resource_templ
 _RUNTIME_FIELDS = (*_FILTERS, "allowed_hosts", "allowed_paths", "allowed_secrets", "env_vars", "memory_limit")
 
 _SIZE = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]{0,3})\s*", re.ASCII)
-_UNITS = {
-    **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
-    **{unit: 1000**power for power, unit in enumerate(("", "k", "m", "g", "t"))},
-    **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib")) if unit},
-    **{unit: 1024**power for power, unit in enumerate(("", "ki", "mi", "gi", "ti")) if unit},
+_UNITS = {"": 1, "b": 1} | {
+    f"{prefix}{ending}": base**power
+    for power, prefix in enumerate("kmgt", 1)
+    for base, endings in ((1000, ("", "b")), (1024, ("i", "ib")))
+    for ending in endings
 }
 
 
@@ -95,18 +95,24 @@ def _parsed(data: bytes, suffix: str) -> JsonValue:
     if suffix in (".yaml", ".yml"):
         return parse_yaml(text, what="the file")
     if suffix != ".toml":
-        raise InvalidInput("invalid_import", f"{suffix or 'no'!r} is no known ending: .json, .yaml, .yml and .toml are read")
+        raise InvalidInput(
+            "invalid_import", f"{suffix or 'no'!r} is no known ending: .json, .yaml, .yml and .toml are read"
+        )
     try:
         return cast(JsonValue, tomllib.loads(text))
     except (ValueError, RecursionError) as error:
-        raise InvalidInput("invalid_toml", f"the file is not TOML: {str(error)[:200] or 'it is nested too deeply'}") from error
+        raise InvalidInput(
+            "invalid_toml", f"the file is not TOML: {str(error)[:200] or 'it is nested too deeply'}"
+        ) from error
 
 
 def parse_memory(text: str | int) -> int | None:
     """Bytes of `"512Mi"`, `"1.5 GB"`, `"1048576"`, as Rust's bytesize reads them; None where it is no size."""
     match = _SIZE.fullmatch(str(text))
     unit = None if match is None else _UNITS.get(match[2].lower())
-    return None if match is None or unit is None else int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
+    if match is None or unit is None:
+        return None
+    return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
 
 
 def anchored(pattern: str) -> str:
@@ -115,6 +121,8 @@ def anchored(pattern: str) -> str:
         return pattern
     return f"^{pattern}$"
 
+
+_JSON_TYPES = ("object", "array", "string", "boolean", "integer", "number", "null")
 
 Path = tuple[str | int, ...]
 
@@ -251,7 +259,8 @@ def _text(path: Path, value: JsonValue) -> str:
 
 def _refuse(path: Sequence[str | int], expected: str, got: JsonValue) -> NoReturn:
     place = json_path(path)
-    described = shown(got) if json_type(got) in ("object", "array", "string", "boolean", "integer", "number", "null") else json_type(got)
+    # TOML has moments, too, which are no JSON.
+    described = shown(got) if json_type(got) in _JSON_TYPES else json_type(got)
     raise InvalidInput(
         "invalid_import",
         f"{place}: expected {expected}, got {described}",
@@ -269,7 +278,7 @@ def _refuse_stranger(document: JsonObject) -> NoReturn:
     if "installs" in document or "servlets" in document:
         raise InvalidInput(
             "invalid_import",
-            "this looks like an answer of mcp.run's API. Its profiles live there, not in a configuration file: download "
+            "this looks like an answer of mcp.run's API. Its profiles live there, not in a file: download "
             "each servlet's module, then run 'extism-registry publish' and 'install' on it",
         )
     _refuse(("plugins",), "an object of plugins by name", None)

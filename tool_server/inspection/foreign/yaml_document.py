@@ -19,6 +19,7 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000
 """Nodes of the value, each alias counted with all that it stands for."""
 
+_yaml: Any = yaml  # it comes without types
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
@@ -38,7 +39,7 @@ def parse_yaml(text: str, *, what: str) -> JsonValue:
     """
     builder = _Builder(what)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in _yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
