@@ -29,7 +29,7 @@ NOTICES = {
     "notify_prompt_list_changed": {},
     "notify_resource_list_changed": {},
 }
-FORM = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}, "timeout": 1.5}
+FORM: dict[str, Any] = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}, "timeout": 1.5}
 
 
 @pytest.fixture(params=["hyper_v1_surface", "hyper_v2_surface"])
@@ -122,9 +122,7 @@ async def test_a_secret_for_references_cannot_be_named_by_way_of_the_keyring(ser
         assert await use(services, name, "length_of_secret", {"service": service, "user": user}) == "0"
 
 
-async def test_an_access_token_is_the_secret_of_its_client_or_null(
-    services: Services, name: str, surface: str
-) -> None:
+async def test_an_access_token_is_the_secret_of_its_client_or_null(services: Services, name: str, surface: str) -> None:
     await services.secrets.set_secret("login.me", "token-of-the-client", (), LOCAL)
     await offered(services, name, surface, "login.me")
     given = json.loads(await use(services, name, "get_access_token", CREDENTIALS))
@@ -201,7 +199,7 @@ async def test_questions_to_a_client_that_cannot_be_asked_get_what_that_host_say
         ("notify_logging_message", {"level": "loud", "data": 1}, "$.level"),
         ("notify_logging_message", {"level": "info"}, "$.data"),
         ("notify_resource_updated", {"uri": 1}, "$.uri"),
-        ("notify_url_elicitation_completed", {}, "$.elicitationId"),
+        ("notify_url_elicitation_completed", {"elicitationId": None}, "$.elicitationId"),
         ("create_elicitation", {"message": "a"}, "$.requestedSchema"),
         ("create_elicitation", {**FORM, "timeout": -1}, "$.timeout"),
         ("create_elicitation", {**FORM, "mode": "post"}, "$.mode"),

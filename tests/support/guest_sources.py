@@ -114,8 +114,8 @@ static i32 call_tool(void) {
   return fail("unknown tool"); }
 """
 
-# Every import of hyper-mcp's plugin template. The tool `use` calls one: {"function": its name, "block": the text that it
-# takes} -> what it gives, as text. `setting` reads {"key"} from the config. With `mimeType` on text, as mcp.run has it.
+# Every import of hyper-mcp's plugins. The tool `use` calls one: {"function": its name, "block": the text that it takes}
+# -> what it gives, as text. `setting` reads {"key"} from the config. With `mimeType` on text, as mcp.run has it.
 _SURFACE_TOOLS = (
     r"{\"tools\":[{\"name\":\"use\",\"inputSchema\":{\"type\":\"object\"}},"
     r"{\"name\":\"setting\",\"inputSchema\":{\"type\":\"object\"}},"
@@ -169,7 +169,8 @@ EXPORT(describe) { return answer("{\"tools\":[{\"name\":\"show\",\"description\"
   "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"}}}}]}"); }
 EXPORT(call) { u8 dice[4]; read_input(); if (random_get(dice, 4)) return fail("no random bytes");
   const u8 *p = value_of("key"); if (!p) return fail("give a key");
-  u32 n = 0; while (p[1 + n] != '"') n++; u64 key = put(p + 1, n), mine = config_get(key), stub = user_config_get(key);
+  u32 n = 0; while (p[1 + n] != '"') n++; /* the runtime frees a key */
+  u64 mine = config_get(put(p + 1, n)), stub = user_config_get(put(p + 1, n));
   add_text("{\"content\":[{\"type\":\"text\",\"mimeType\":\"text/plain\",\"text\":\""); if (mine) add_block(mine);
   add_text("|"); if (stub) add_block(stub);
   add_text("\"},{\"type\":\"image\",\"mimeType\":\"image/png\",\"data\":\"aW1hZ2U=\"},"

@@ -109,7 +109,8 @@ class HyperFunctions:
             return _json(otherwise)
 
     async def _notify_logging_message(self, question: HostCall) -> HostReply:
-        call, message = question.call, hyper_host.logging_message(_argument(question))
+        call = question.call
+        message: JsonObject = hyper_host.logging_message(_argument(question))
         number = call.journal.take_line()
         if number > MAX_LINES:
             return _NOTHING

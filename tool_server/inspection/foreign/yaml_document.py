@@ -153,7 +153,8 @@ class _Builder:
         text: str = event.value
         if event.tag not in _KNOWN_TAGS:
             self._refuse(f"has the tag {str(event.tag)[:80]}, which is not read", line)
-        if event.style is not None or event.tag is not None:
+        # A plain scalar's style is None from one of the parsers, and empty from the other.
+        if event.style or event.tag is not None:
             return text
         if text in _WORDS:
             return _WORDS[text]
