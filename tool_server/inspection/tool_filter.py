@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import jsonschema_rs
 
 from tool_server.errors import InvalidInput
-from tool_server.inspection.schema_engine import compile_schema
+from tool_server.inspection.schema_engine import compile_pattern
+
+MAX_PROGRAM = 2**18
+"""Bytes of one compiled pattern: there may be a hundred."""
 
 
 class ToolFilter:
@@ -30,10 +33,10 @@ class ToolFilter:
 
 def _compiled(pattern: str) -> jsonschema_rs.Draft202012Validator:
     try:
-        return compile_schema({"type": "string", "pattern": pattern})
+        return compile_pattern(pattern, MAX_PROGRAM)
     except InvalidInput as error:
         raise InvalidInput(
             "invalid_pattern",
-            f"{pattern[:120]!r} is no pattern: write a regular expression without lookaround and back references",
+            f"{pattern[:120]!r} is no pattern: write a short regular expression without lookaround and back references",
             {"pattern": pattern[:300]},
         ) from error

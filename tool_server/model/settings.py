@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tool_server.errors import InvalidInput
 
 MAX_SETTINGS = 100
-MAX_SETTING_BYTES = 65_536
-"""Of all names and values together."""
+MAX_SETTING_BYTES = 32_768
+"""Of all names and values together: they fit into the body of a request, escapes and all but the rarest."""
 
 MAX_PATTERNS = 100
 MAX_PATTERN = 1_000
