@@ -18,7 +18,7 @@ ENTRIES = st.tuples(st.text(max_size=80) | st.text("ab.-_1", max_size=4), st.tex
     [
         ("my-app", "admin", "my-app.admin"),
         ("_a", "1", "_a.1"),
-        ("login.example.com", "me", "keyring.login_example_com_me.9ea26b9bb5a8"),
+        ("login.example.com", "me", "keyring.login_example_com_me."),
         ("1st", "me", "keyring.1st_me."),
         ("", "", "keyring.entry."),
         ("ü", "ö", "keyring.entry."),
@@ -26,7 +26,7 @@ ENTRIES = st.tuples(st.text(max_size=80) | st.text("ab.-_1", max_size=4), st.tex
     ],
 )
 def test_a_simple_entry_is_called_service_and_user_any_other_by_its_hash(service: str, user: str, name: str) -> None:
-    assert keyring_secret_name(service, user).startswith(name.removesuffix("9ea26b9bb5a8"))
+    assert keyring_secret_name(service, user).startswith(name)
 
 
 @given(ENTRIES)
