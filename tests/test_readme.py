@@ -46,13 +46,14 @@ PRINTED = {
     "tool-server token list": "search: plugin:text, tool:hash_digest",
     "echo not-a-real-key '|' tool-server secret set": "WEATHER_KEY is set, to be sent to api.example.com",
     "tool-server secret list": "WEATHER_KEY",
-    "tool-server grant list": "No installed plugin requests anything.",
+    "tool-server grant list": "network=api.example.com",
     "python -m ziglang cc": "",
     "extism-registry publish shouter": "published shouter 1.0.0",
     "extism-registry install shouter": "shouter is now at 1.0.0",
     "extism-registry versions shouter": "1.0.0",
     "extism-registry update shouter": "shouter stays at 1.0.0",
     "extism-registry list": "shouter_shout",
+    "extism-registry import-config hyper-mcp.json": "imported as loud 0.0.0-import.d",
     "TOOL_SERVER_METRICS=1": "TOOL_SERVER_TRACING__ENDPOINT",
 }
 """What each command prints, by how it begins. A command in README.md that is not here is not covered."""

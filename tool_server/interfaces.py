@@ -338,6 +338,32 @@ class CallJournal(Protocol):
         ...
 
 
+class ClientChannel(Protocol):
+    """The MCP client of a running call, for what its guest wants to ask or tell it.
+
+    Methods and parameters are MCP's own (https://modelcontextprotocol.io/specification). What is handed over holds no
+    secret that the call has read.
+    """
+
+    async def ask(self, call: Call, method: str, params: JsonObject, timeout_s: float | None = None) -> JsonObject:
+        """Send a request and wait for its result.
+
+        Args:
+            call: the running call.
+            method: `elicitation/create`, `sampling/createMessage` or `roots/list`.
+            params: the request's parameters.
+            timeout_s: how long the guest wants to wait; the call's own deadline holds besides.
+
+        Raises:
+            Unavailable: `client_cannot_be_asked`, this client has no such capability or cannot be reached.
+        """
+        ...
+
+    async def tell(self, call: Call, method: str, params: JsonObject) -> None:
+        """Send a notification, such as `notifications/progress`. That nobody listens is no error."""
+        ...
+
+
 class Validation(Protocol):
     """Where schemas are compiled and values checked: in the event loop what is done in no time, elsewhere the rest.
 

@@ -65,7 +65,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert listed == {
         "tool-server": "up stdio tools call token grant secret doctor db".split(),
         "extism-registry": sorted(
-            "publish install uninstall update rollback list info versions yank unyank login logout whoami".split()
+            "publish install uninstall update rollback list info versions yank unyank login logout whoami "
+            "import-config".split()
         ),
     }
     assert {"tool-server token create", "tool-server token list", "tool-server token revoke"} <= ALL.keys()

@@ -132,3 +132,43 @@ async def test_the_listing_comes_in_pages(registry: Registry) -> None:
         assert names <= {item["installation"]["plugin"] for item in whole["items"]}
         for query in ("limit=0", "limit=501", "q=x"):
             assert_problem(await client.get(f"/api/v1/installations?{query}"), 400, "invalid_query")
+
+
+async def test_an_installation_takes_grants_and_settings_and_shows_no_value_of_them(registry: Registry) -> None:
+    name = registry.fresh_name()
+    await registry.publish(name)
+    path = f"/api/v1/installations/{name}"
+    granted = {"network": ["api.example.com"]}
+    settings = {"config": {"MODE": "not-for-everybody"}, "skip_tools": ["^add$"]}
+    async with registry.client("admin") as client:
+        made = await client.put(path, json={"version": "", "granted": granted, "settings": settings})
+        assert made.status_code == 201
+        assert made.json()["installation"]["granted"]["network"] == ["api.example.com"]
+        assert await offered_by(client, name) == ("1.0.0", [])
+        listed = await client.get("/api/v1/installations")
+        assert "not-for-everybody" not in made.text + listed.text
+        kept = await client.put(path, json={"version": ""})
+        assert kept.json()["changed"] is False
+        again = await client.put(path, json={"settings": {}})
+        assert again.json()["changed"] is True
+        assert await offered_by(client, name) == ("1.0.0", [f"{name}_add"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"skip_tools": ["("]}, "invalid_pattern"),
+        ({"config": {"A": "x" * 40_000}}, "too_many_settings"),
+        ({"skip_tools": "a"}, "invalid_body"),
+        ({"config": {"A": 5}}, "invalid_body"),
+        ({"skip_prompts": []}, "invalid_body"),
+    ],
+)
+async def test_settings_that_are_none_change_nothing(registry: Registry, settings: object, code: str) -> None:
+    name = registry.fresh_name()
+    await registry.publish(name)
+    async with registry.client("admin") as client:
+        refused = await client.put(f"/api/v1/installations/{name}", json={"settings": settings})
+        assert refused.json()["code"] == code, refused.text
+        assert refused.is_client_error
+        assert await offered_by(client, name) is None

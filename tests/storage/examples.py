@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tool_server.interfaces import PluginStore
-from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
+from tool_server.model.call import CallRecord, OutboundRequest, Outcome, SecretRead, Timings
 from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject, sha256_hex
 from tool_server.model.manifest import Manifest, ManifestTool
@@ -134,4 +134,5 @@ def make_call(
             OutboundRequest("GET", "https", "a.example", 443, f"/{index}/ü", "ok", "8.8.8.8", 200, 1, 2**40, 3)
             for index in range(number % 3)
         ),
+        secret_reads=tuple(SecretRead(f"app.user{index}", "unknown_secret") for index in range(number % 2)),
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection, update
 
 from tests.storage.examples import make_installation, make_release, put_installation
-from tool_server.errors import NotFound
+from tool_server.errors import NotFound, Unavailable
 from tool_server.interfaces import PluginStore
-from tool_server.storage.database import open_database
+from tool_server.model.settings import InstallationSettings
+from tool_server.storage.database import Database, open_database
 from tool_server.storage.plugins import SqlPluginStore
+from tool_server.storage.tables import installations
 
 
 async def test_an_installation_comes_back_as_it_was_stored(plugins: PluginStore) -> None:
@@ -83,3 +86,47 @@ async def test_another_connection_sees_the_installation_and_its_revision(
         await put_installation(plugins, make_installation())
         assert await other.revision() == 1
         assert await other.list_installed() == (make_installation(),)
+
+
+async def test_settings_stay_with_the_installation_and_decide_what_is_offered(plugins: PluginStore) -> None:
+    await plugins.add_version(make_release())
+    settings = InstallationSettings(config={"MODE": "fast"}, skip_tools=("^other$",))
+    installation = make_installation().model_copy(update={"settings": settings})
+    await put_installation(plugins, installation)
+    assert await plugins.get_installation("text-tools") == installation
+    assert await plugins.list_installed() == (installation,)
+    (offer,) = (await plugins.offers_since(-1)).offers.values()
+    assert offer is not None
+    (stored,) = await plugins.read_tools(offer.tools)
+    assert stored is not None
+    assert stored.config == {"MODE": "fast"}
+    before = await plugins.revision()
+    without = settings.model_copy(update={"skip_tools": ("^c.*t$",)})
+    await put_installation(plugins, installation.model_copy(update={"settings": without}))
+    (offer,) = (await plugins.offers_since(before)).offers.values()
+    assert offer is not None
+    assert offer.tools == ()
+    assert await plugins.check() == ()
+
+
+async def test_values_of_settings_are_never_part_of_what_is_shown_of_an_installation() -> None:
+    settings = InstallationSettings(config={"MODE": "not-for-everybody"})
+    installation = make_installation().model_copy(update={"settings": settings})
+    for shown in (installation.model_dump_json(), str(installation.model_dump()), repr(installation)):
+        assert "not-for-everybody" not in shown
+
+
+@pytest.mark.parametrize("stored", ["{", '{"config": 5}', '{"unknown": 1}'])
+async def test_settings_that_cannot_be_read_are_an_error_and_not_no_settings(
+    plugins: PluginStore, database: Database, stored: str
+) -> None:
+    await plugins.add_version(make_release())
+    await put_installation(plugins, make_installation())
+
+    def damage(connection: Connection) -> None:
+        connection.execute(update(installations).values(settings=stored))
+
+    await database.write(damage)
+    with pytest.raises(Unavailable) as caught:
+        await plugins.get_installation("text-tools")
+    assert caught.value.code == "database_error"

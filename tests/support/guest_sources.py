@@ -114,6 +114,69 @@ static i32 call_tool(void) {
   return fail("unknown tool"); }
 """
 
+# Every import of hyper-mcp's plugins. The tool `use` calls one: {"function": its name, "block": the text that it takes}
+# -> what it gives, as text. `setting` reads {"key"} from the config. With `mimeType` on text, as mcp.run has it.
+_SURFACE_TOOLS = (
+    r"{\"tools\":[{\"name\":\"use\",\"inputSchema\":{\"type\":\"object\"}},"
+    r"{\"name\":\"setting\",\"inputSchema\":{\"type\":\"object\"}},"
+    r"{\"name\":\"debug_dump\",\"inputSchema\":{\"type\":\"object\"}}]}"
+)
+_SURFACE = r"""
+USER("create_elicitation") u64 create_elicitation(u64); USER("create_message") u64 create_message(u64);
+USER("get_access_token") u64 get_access_token(u64); USER("get_keyring_secret") u64 get_keyring_secret(u64);
+USER("list_roots") u64 list_roots(void);
+USER("notify_logging_message") void notify_logging_message(u64); USER("notify_progress") void notify_progress(u64);
+USER("notify_resource_updated") void notify_resource_updated(u64);
+USER("notify_url_elicitation_completed") void notify_url_elicitation_completed(u64);
+USER("notify_tool_list_changed") void notify_tool_list_changed(void);
+USER("notify_prompt_list_changed") void notify_prompt_list_changed(void);
+USER("notify_resource_list_changed") void notify_resource_list_changed(void);
+static u64 block_of(const char *key) { /* a JSON string, unescaped, as a block */
+  static u8 text[65536]; u32 n = 0; const u8 *p = value_of(key); if (!p) return 0;
+  for (p++; *p && *p != '"' && n < sizeof text; p++) { if (*p == '\\') p++; text[n++] = *p; }
+  return put(text, n); }
+static void begin(void) { add_text("{\"content\":[{\"type\":\"text\",\"mimeType\":\"text/plain\",\"text\":\""); }
+static i32 end(u64 at) { u64 n = at ? kernel_length(at) : 0;
+  for (u64 i = 0; i < n; i++) { u8 c = load_u8(at + i); if (c == '"' || c == '\\') add_byte('\\'); add_byte(c); }
+  add_text("\"}]}"); return done(); }
+static i32 surface(void) {
+  read_input(); const u8 *tool = value_of("name"), *f = value_of("function"); u64 block = block_of("block"); begin();
+  if (string_is(tool, "setting")) return end(config_get(block_of("key")));
+  if (string_is(tool, "debug_dump")) return end(0);
+  if (string_is(f, "create_elicitation")) return end(create_elicitation(block));
+  if (string_is(f, "create_message")) return end(create_message(block));
+  if (string_is(f, "get_access_token")) return end(get_access_token(block));
+  if (string_is(f, "get_keyring_secret")) return end(get_keyring_secret(block));
+  if (string_is(f, "list_roots")) return end(list_roots());
+  if (string_is(f, "notify_logging_message")) notify_logging_message(block);
+  else if (string_is(f, "notify_progress")) notify_progress(block);
+  else if (string_is(f, "notify_resource_updated")) notify_resource_updated(block);
+  else if (string_is(f, "notify_url_elicitation_completed")) notify_url_elicitation_completed(block);
+  else if (string_is(f, "notify_tool_list_changed")) notify_tool_list_changed();
+  else if (string_is(f, "notify_prompt_list_changed")) notify_prompt_list_changed();
+  else if (string_is(f, "notify_resource_list_changed")) notify_resource_list_changed();
+  else if (string_is(f, "length_of_secret")) { /* of the block that a denied secret is */
+    u64 at = get_keyring_secret(block); add_number(at ? kernel_length(at) : 0); }
+  else return fail("no such function");
+  return end(0); }
+"""
+
+# mcp.run: settings as config, its own config_get as a stub, WASI, and flat content of every kind that it has.
+_MCP_RUN = r"""
+USER("config_get") u64 user_config_get(u64);
+HOST("wasi_snapshot_preview1", "random_get") u32 random_get(void *, u32);
+EXPORT(describe) { return answer("{\"tools\":[{\"name\":\"show\",\"description\":\"Shows all content\","
+  "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\"}}}}]}"); }
+EXPORT(call) { u8 dice[4]; read_input(); if (random_get(dice, 4)) return fail("no random bytes");
+  const u8 *p = value_of("key"); if (!p) return fail("give a key");
+  u32 n = 0; while (p[1 + n] != '"') n++; /* the runtime frees a key */
+  u64 mine = config_get(put(p + 1, n)), stub = user_config_get(put(p + 1, n));
+  add_text("{\"content\":[{\"type\":\"text\",\"mimeType\":\"text/plain\",\"text\":\""); if (mine) add_block(mine);
+  add_text("|"); if (stub) add_block(stub);
+  add_text("\"},{\"type\":\"image\",\"mimeType\":\"image/png\",\"data\":\"aW1hZ2U=\"},"
+    "{\"type\":\"resource\",\"mimeType\":\"text/plain\",\"text\":\"inside\"}],\"isError\":false}"); return done(); }
+"""
+
 # WASI's file functions without a C library, so that a guest can send what no library would. The input is one line,
 # `OPERATION FOLDER PATH [FOLDER PATH|NUMBER]`: a folder is a preopened descriptor's guest path, `%xx` in a path any
 # byte. Output "ok …", or an error "errno N" with WASI's number.
@@ -271,6 +334,12 @@ C_SOURCES = {
     # hyper-mcp v2: list_tools + call_tool, the same tools
     "hyper_v2": _CALL_TOOL
     + f'EXPORT(list_tools) {{ return answer("{_TOOLS}"); }} EXPORT(call_tool) {{ return call_tool(); }}',
+    # the whole import list of hyper-mcp, as a plugin of either generation; see above
+    "hyper_v1_surface": _SURFACE
+    + f'EXPORT(describe) {{ return answer("{_SURFACE_TOOLS}"); }} EXPORT(call) {{ return surface(); }}',
+    "hyper_v2_surface": _SURFACE
+    + f'EXPORT(list_tools) {{ return answer("{_SURFACE_TOOLS}"); }} EXPORT(call_tool) {{ return surface(); }}',
+    "mcp_run_surface": _MCP_RUN,
     # needs WASI; see above
     "files": _FILES,
     # describe that traps

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from tool_server.config import EgressSettings
 from tool_server.errors import InvalidInput
-from tool_server.interfaces import Clock
+from tool_server.interfaces import ClientChannel, Clock
 from tool_server.model.host_interface import USER_MODULE
 from tool_server.model.json_value import JsonObject, compact_json, json_type, parse_json
 from tool_server.model.secret import Secret
+from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import Handler, HostCall, HostFunctions, HostReply, forgiving
+from tool_server.sandbox.hyper_functions import HyperFunctions, UnreachableClient
 from tool_server.sandbox.protocol import ENV
 from tool_server.services.nested_calls import NestedCalls
 
@@ -28,8 +30,17 @@ async def open_host_functions(
     clock: Clock,
     nested: NestedCalls,
     embedded: Sequence[HostFunction] = (),
+    client: ClientChannel | None = None,
 ) -> AsyncGenerator[HostFunctions]:
     """All of them, while the block runs.
+
+    Args:
+        settings: the bounds of requests.
+        read_secret: gives a secret's value for the moment.
+        clock: tells guests the time.
+        nested: calls other tools.
+        embedded: what the program that embeds the server offers.
+        client: reaches the MCP client of a call; by default none can be asked.
 
     Raises:
         InvalidInput: `invalid_host_function`, two of the embedded ones have the same name.
@@ -40,6 +51,7 @@ async def open_host_functions(
         (USER_MODULE, "http_get"): forgiving(requests.http_get),
         (USER_MODULE, "get_current_time"): _current_time(clock),
         (USER_MODULE, "call_tool"): forgiving(_tool_caller(nested)),
+        **HyperFunctions(GuestSecrets(read_secret), client or UnreachableClient()).handlers(),
     }
     if embedded:
         # Here, for what checks types by their hints takes a while to import.
@@ -114,7 +126,9 @@ def _current_time(clock: Clock) -> Handler:
 
 def _tool_caller(nested: NestedCalls) -> Handler:
     async def call_tool(question: HostCall) -> HostReply:
-        return HostReply(await nested.call(question.call, question.deadline, _argument(question)))
+        # Of a secret that this guest holds, no other plugin is told.
+        argument = question.call.journal.redactor.data(_argument(question))
+        return HostReply(await nested.call(question.call, question.deadline, argument))
 
     return call_tool
 

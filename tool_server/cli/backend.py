@@ -21,6 +21,7 @@ from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.secret import SecretRecord
+from tool_server.model.settings import InstallationSettings
 from tool_server.model.tool import QuarantinedTool
 from tool_server.model.view import View
 from tool_server.services.grants import GrantChange, PluginGrants
@@ -65,6 +66,9 @@ class Backend(Protocol):
     async def release(self, plugin: str, requested: str) -> Release: ...
     async def publish(self, source: PluginSource) -> Published: ...
     async def install(self, plugin: str, requested: str) -> Installed: ...
+    async def install_as(
+        self, plugin: str, version: str, granted: Permissions, settings: InstallationSettings
+    ) -> Installed: ...
     async def update(self, plugin: str) -> Installed: ...
     async def rollback(self, plugin: str) -> Installed: ...
     async def uninstall(self, plugin: str) -> None: ...
@@ -116,6 +120,11 @@ class LocalBackend:
 
     async def install(self, plugin: str, requested: str) -> Installed:
         return await self._services.install.install(plugin, requested, LOCAL)
+
+    async def install_as(
+        self, plugin: str, version: str, granted: Permissions, settings: InstallationSettings
+    ) -> Installed:
+        return await self._services.install.install(plugin, version, LOCAL, granted, settings)
 
     async def update(self, plugin: str) -> Installed:
         return await self._services.install.update(plugin, LOCAL)

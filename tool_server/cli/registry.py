@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tool_server.cli import registry_install, registry_login, registry_publish
+from tool_server.cli import registry_import, registry_install, registry_login, registry_publish
 from tool_server.cli.examples import ExampleGroup
 from tool_server.version import VERSION
 
@@ -36,6 +36,7 @@ for command in (
     registry_install.update,
     registry_install.rollback,
     registry_install.list_plugins,
+    registry_import.import_config,
 ):
     main.add_command(command)
 

@@ -32,6 +32,7 @@ from tool_server.model.json_value import JsonObject
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.secret import SecretRecord
+from tool_server.model.settings import InstallationSettings
 from tool_server.model.tool import QuarantinedTool
 from tool_server.model.view import EVERYTHING, View
 from tool_server.services.grants import GrantChange, PluginGrants
@@ -125,6 +126,17 @@ class RemoteBackend:
     @_understood
     async def install(self, plugin: str, requested: str) -> Installed:
         return _installed(await self._json("PUT", f"installations/{quote(plugin)}", json={"version": requested}))
+
+    @_understood
+    async def install_as(
+        self, plugin: str, version: str, granted: Permissions, settings: InstallationSettings
+    ) -> Installed:
+        body = {
+            "version": version,
+            "granted": granted.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json"),
+        }
+        return _installed(await self._json("PUT", f"installations/{quote(plugin)}", json=body))
 
     @_understood
     async def update(self, plugin: str) -> Installed:

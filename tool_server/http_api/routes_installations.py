@@ -63,7 +63,9 @@ class InstallationRoutes:
         caller.require(Scope.ADMIN)
         read_query(request, NoQuery)
         body = await read_model(request, InstallBody, optional=True)
-        installed = await self._install.install(request.path_params["name"], body.version, caller)
+        installed = await self._install.install(
+            request.path_params["name"], body.version, caller, body.granted, body.settings
+        )
         return _change(installed, 201 if installed.created else 200)
 
     async def update(self, request: Request) -> Response:

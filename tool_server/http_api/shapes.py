@@ -20,6 +20,7 @@ from tool_server.model.secret import (
     SECRET_HOST_PATTERN,
     SecretRecord,
 )
+from tool_server.model.settings import InstallationSettings
 from tool_server.model.tool import QuarantinedTool
 from tool_server.model.view import EVERYTHING, View
 
@@ -60,6 +61,10 @@ class InstallBody(Body):
     """Which version to pin."""
 
     version: str = Field(default="", description="a version or an npm range; empty: the newest release")
+    granted: Permissions | None = Field(default=None, description="replaces what is granted; null: it stays")
+    settings: InstallationSettings | None = Field(
+        default=None, description="replaces the values of settings and the tools that are left out; null: they stay"
+    )
 
 
 class GrantBody(Body):

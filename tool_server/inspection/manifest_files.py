@@ -54,7 +54,7 @@ def load_plugin_folder(path: Path, *, max_wasm_bytes: int) -> PluginSource:
     is_folder = os.path.isdir(path)
     folder = path if is_folder else path.parent
     file = path / MANIFEST_NAME if is_folder else path
-    text = _read_file(file, MAX_TEXT, file.name)
+    text = read_file(file, MAX_TEXT, file.name)
     MANIFEST_BOUNDS.require_text(text)
     document = parse_json(text, what=file.name)
     if not isinstance(document, dict):
@@ -107,7 +107,7 @@ def _inline_tool(name: str, tool: JsonValue, files: FileReferences) -> JsonValue
 def _bare_module(path: Path, max_wasm_bytes: int) -> PluginSource:
     stem = _OUTSIDE_PLUGIN_NAME.sub("-", path.stem.lower()).strip("-")
     name = (stem if stem[:1].isalpha() else f"plugin-{stem}".rstrip("-"))[:MAX_PLUGIN_NAME]
-    wasm = _read_file(path, max_wasm_bytes, str(path))
+    wasm = read_file(path, max_wasm_bytes, str(path))
     note = Finding(
         severity=Severity.NOTE,
         rule="derived-manifest",
@@ -142,7 +142,7 @@ def _read_inside(folder: Path, relative: str, limit: int, field: str, remedy: st
             "the file into the folder",
             {"path": relative[:200]},
         )
-    return _read_file(target, limit, relative, f"{field} names it: {remedy}")
+    return read_file(target, limit, relative, f"{field} names it: {remedy}")
 
 
 def _resolved(folder: Path, relative: str, field: str) -> tuple[Path, Path]:
@@ -155,7 +155,18 @@ def _resolved(folder: Path, relative: str, field: str) -> tuple[Path, Path]:
         ) from error
 
 
-def _read_file(path: Path, limit: int, what: str, remedy: str = "check the path") -> bytes:
+def read_file(path: Path, limit: int, what: str, remedy: str = "check the path") -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        path: where it is.
+        limit: the most bytes that are read.
+        what: how messages name it.
+        remedy: what they say to do where it is not there.
+
+    Raises:
+        InvalidInput: `missing_file`, `unreadable_file`, `file_too_large`.
+    """
     # Opened without blocking and looked at by descriptor, so that a pipe or a device cannot hold up the reader.
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -9,6 +10,7 @@ from pydantic_core import from_json, to_json
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.manifest_limits import asked_limits
+from tool_server.inspection.tool_filter import ToolFilter
 from tool_server.model.catalog import OfferedTool
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.names import tool_name
@@ -48,14 +50,20 @@ class ListedTool:
     annotations: JsonObject
 
 
-def offering_of(release: Release) -> Offering:
-    """What a version offers. Where its limits cannot be read, none of its tools can be called."""
+def offering_of(release: Release, skip_tools: Sequence[str] = ()) -> Offering:
+    """What a version offers, but for the tools that the operator leaves out.
+
+    Where its limits, or these patterns, cannot be read, none of its tools can be called.
+    """
     try:
         asked_limits(release.manifest.limits)
+        skipped = ToolFilter(skip_tools)
     except InvalidInput as error:
         held = (QuarantinedTool(name=tool.name, rule=error.code, reason=error.message) for tool in release.tools)
         return Offering((), (*release.quarantined, *held))
-    return Offering(release.tools, release.quarantined)
+    if not skip_tools:
+        return Offering(release.tools, release.quarantined)
+    return Offering(tuple(tool for tool in release.tools if not skipped.skips(tool.name)), release.quarantined)
 
 
 def listing(plugin: str, version: str, definition: ToolDefinition) -> bytes:

@@ -70,6 +70,18 @@ def compile_map(schema: JsonObject) -> jsonschema_rs.ValidatorMap:
         raise _invalid(error) from error
 
 
+def compile_pattern(pattern: str, size_limit: int) -> jsonschema_rs.Draft202012Validator:
+    """A validator of strings in which the pattern is found, in linear time; `size_limit` bytes at most when compiled.
+
+    Raises:
+        InvalidInput: `invalid_schema`.
+    """
+    try:
+        return jsonschema_rs.Draft202012Validator({"type": "string", "pattern": pattern}, **_options(size_limit))
+    except ValueError as error:
+        raise _invalid(error) from error
+
+
 def pattern_size(pattern: str) -> int | None:
     """Bytes of the compiled pattern, rounded up to a power of two from 512; None where the engine of calls refuses it.
 

@@ -19,6 +19,9 @@ from tool_server.model.release import Program
 MAX_REQUESTS = 1_001
 """Requests that one call's record holds: the most that may be allowed, and the one that was too many."""
 
+MAX_SECRET_READS = 100
+"""Secrets that one call may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
@@ -43,6 +46,15 @@ class OutboundRequest:
     duration_us: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SecretRead:
+    """A secret that a guest asked to hold itself. Never its value."""
+
+    name: str
+    outcome: str
+    """`ok`, or why the guest got nothing: `not_permitted`, `unknown_secret`, `bound_to_hosts`, `kept_instance`."""
+
+
 class CallJournal:
     """What the host functions of a running call leave for its record, and the secrets that its result must not show."""
 
@@ -51,6 +63,8 @@ class CallJournal:
 
     def __init__(self) -> None:
         self._requests: list[OutboundRequest] = []
+        self._secret_reads: list[SecretRead] = []
+        self._lines = 0
         self.redactor = Redactor()
 
     @property
@@ -62,6 +76,21 @@ class CallJournal:
         """Keep a request; beyond `MAX_REQUESTS` it is dropped."""
         if len(self._requests) < MAX_REQUESTS:
             self._requests.append(request)
+
+    @property
+    def secret_reads(self) -> tuple[SecretRead, ...]:
+        """The secrets that the guest asked for, in this order."""
+        return tuple(self._secret_reads)
+
+    def add_secret_read(self, read: SecretRead) -> None:
+        """Keep one; beyond `MAX_SECRET_READS` it is dropped."""
+        if len(self._secret_reads) < MAX_SECRET_READS:
+            self._secret_reads.append(read)
+
+    def take_line(self) -> int:
+        """Count one more line of the guest's log that came as a host call; which one it is, from 1."""
+        self._lines += 1
+        return self._lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +197,5 @@ class CallRecord:
     """What the guest asked of the network."""
     parent: str | None = None
     """The id of the call whose plugin asked for this one; None where a client did."""
+    secret_reads: tuple[SecretRead, ...] = ()
+    """Secrets that the guest asked to hold itself."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ class CatalogEntry:
     permissions: Permissions
     """Effective: requested and granted."""
     limits: Limits
+    config: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Values of settings that the installation brings along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class InstalledTool:
     limits: ManifestLimits
     size: int
     """Bytes that the definition takes as JSON."""
+    config: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 class OfferedTool(NamedTuple):

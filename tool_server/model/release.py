@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tool_server.model.manifest import Manifest
 from tool_server.model.permission import Permissions
+from tool_server.model.settings import InstallationSettings
 from tool_server.model.tool import Finding, QuarantinedTool, ToolDefinition
 
 
@@ -119,3 +120,5 @@ class Installation(BaseModel):
     """The version pinned before, which `rollback` returns to."""
     granted: Permissions = Permissions()
     installed_at: datetime
+    settings: InstallationSettings = Field(default=InstallationSettings(), exclude=True, repr=False)
+    """Never shown: an operator may have put values there that are nobody else's business."""

@@ -110,6 +110,7 @@ class CatalogService:
             program=stored.program,
             permissions=stored.requested.intersect(stored.granted),
             limits=resolve_limits(stored.limits, self._defaults, self._ceiling),
+            config=stored.config,
         )
 
     def subscribe(self, listener: Listener) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tool_server.errors import Conflict, NotFound
+from tool_server.inspection.tool_filter import ToolFilter
 from tool_server.interfaces import Clock, PluginStore
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, VersionSummary
+from tool_server.model.settings import InstallationSettings
 from tool_server.model.versions import best_match, check_range
 
 
@@ -34,15 +36,22 @@ class InstallService:
         self._on_change = on_change
 
     async def install(
-        self, plugin: str, requested: str, caller: Caller, granted: Permissions | None = None
+        self,
+        plugin: str,
+        requested: str,
+        caller: Caller,
+        granted: Permissions | None = None,
+        settings: InstallationSettings | None = None,
     ) -> Installed:
         """Pin `plugin` to the newest version that the range `requested` takes (empty: the newest release).
 
-        A yanked version is taken only when the range names it exactly. `granted` replaces the stored grants.
+        A yanked version is taken only when the range names it exactly. `granted` replaces the stored grants, and
+        `settings` the stored settings; with None they stay.
 
         Raises:
             Denied: `missing_scope`.
-            InvalidInput: `invalid_name` or `invalid_range`; `invalid_permission` or `too_many_permissions`.
+            InvalidInput: `invalid_name` or `invalid_range`; `invalid_permission` or `too_many_permissions`;
+                `invalid_pattern` or `too_many_settings`.
             NotFound: `unknown_plugin`, or `no_matching_version` with the versions there are.
         """
         caller.require(Scope.ADMIN)
@@ -51,16 +60,20 @@ class InstallService:
         version = _resolve(plugin, requested, await self._plugins.list_versions(plugin))
         now = self._clock.now()
         granted = None if granted is None else granted.normalised()
+        if settings is not None:
+            ToolFilter(settings.bounded().skip_tools)
 
         def pin(current: Installation | None) -> Installation:
             if current is not None:
-                return _moved(current, version, requested, now, granted)
+                moved = _moved(current, version, requested, now, granted)
+                return moved if settings is None else moved.model_copy(update={"settings": settings})
             return Installation(
                 plugin=plugin,
                 version=version,
                 requested=requested,
                 granted=granted or Permissions(),
                 installed_at=now,
+                settings=settings or InstallationSettings(),
             )
 
         return await self._change(plugin, pin)

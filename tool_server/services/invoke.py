@@ -127,7 +127,6 @@ class InvokeService:
         running.caller.require(Scope.CALL)
         caller = running.caller.name
         data = await self._validation.encode_arguments(entry, arguments, call=running.id, caller=caller)
-        permitted = entry.permissions.environment
         output = await self._sandbox.run(
             Call(
                 id=running.id,
@@ -139,7 +138,7 @@ class InvokeService:
                 limits=entry.limits,
                 export=entry.definition.binding.export,
                 input=data,
-                config={key: self._environment[key] for key in permitted if key in self._environment},
+                config=_settings(entry, self._environment),
                 # Without WASI a guest has no way to open a file.
                 folders=self._roots.folders(entry.permissions.folder_permissions) if entry.program.wasi else (),
                 reuse=entry.name in self._reuse,
@@ -151,6 +150,13 @@ class InvokeService:
             output = output._replace(data=running.journal.redactor.data(output.data))
         running.output = output
         return await self._validation.decode_output(entry, output.data, caller=caller)
+
+
+def _settings(entry: CatalogEntry, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the guest may read through `config_get`; what the installation sets goes before the server's environment."""
+    permitted = entry.permissions.environment
+    own = entry.config
+    return {key: own.get(key, environment.get(key, "")) for key in permitted if key in own or key in environment}
 
 
 def _redact(error: ToolServerError, journal: CallJournal) -> None:
@@ -229,4 +235,5 @@ class _RunningCall:
             total_us=(time.perf_counter_ns() - self._started_ns) // 1_000,
             requests=self.journal.requests,
             parent=None if self.parent is None else self.parent.id,
+            secret_reads=self.journal.secret_reads,
         )

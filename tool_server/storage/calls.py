@@ -11,19 +11,20 @@ from typing import NamedTuple, cast
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Dialect, func, insert, select
 
-from tool_server.model.call import CallRecord, OutboundRequest, Outcome, Timings
+from tool_server.model.call import CallRecord, OutboundRequest, Outcome, SecretRead, Timings
 from tool_server.storage.database import Database
 from tool_server.storage.tables import AnyRow, calls
 
 _MAX_LIMIT = 2**31 - 1
 
-_ROWS = 50
+_ROWS = 45
 """Of one statement. Between statements the driver takes the interpreter's lock back from the event loop, which costs
 both more than the row; SQLite always takes 999 parameters, see https://www.sqlite.org/limits.html"""
 
 _COLUMNS = tuple(column.name for column in calls.columns if column.name != "sequence")
 
 _requests = TypeAdapter(tuple[OutboundRequest, ...])
+_secret_reads = TypeAdapter(tuple[SecretRead, ...])
 
 
 class SqlCallLog:
@@ -113,6 +114,7 @@ def _encode(record: CallRecord, stored_moment: Callable[[datetime], object]) -> 
         *(timings.queue_us, timings.instantiate_us, timings.run_us, record.total_us),
         _requests.dump_json(record.requests).decode() if record.requests else None,
         record.parent,
+        _secret_reads.dump_json(record.secret_reads).decode() if record.secret_reads else None,
     )
 
 
@@ -135,4 +137,5 @@ def _decode(row: AnyRow) -> CallRecord:
         total_us=row.total_us,
         requests=() if row.requests is None else _requests.validate_json(row.requests),
         parent=row.parent,
+        secret_reads=() if row.secret_reads is None else _secret_reads.validate_json(row.secret_reads),
     )

@@ -12,6 +12,7 @@ from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, Release
 from tool_server.storage import offers, releases
 from tool_server.storage.offer_rows import INSTALLATION_REVISION
+from tool_server.storage.offers import decode_settings, encode_settings
 from tool_server.storage.tables import (
     AnyRow,
     counters,
@@ -33,7 +34,7 @@ def change_installation(
     if after != before:
         release = _stored_release(connection, after)
         _write(connection, after, first=before is None)
-        offers.replace(connection, release)
+        offers.replace(connection, release, after.settings)
         _advance_revision(connection, plugin)
     return before, after
 
@@ -58,6 +59,7 @@ def _write(connection: Connection, installation: Installation, *, first: bool) -
         "previous": installation.previous,
         "granted": installation.granted.model_dump_json(exclude_unset=True),
         "installed_at": installation.installed_at,
+        "settings": encode_settings(installation.settings),
     }
     if first:
         connection.execute(insert(installations).values(plugin=plugin, **values))
@@ -115,6 +117,7 @@ def _points_to() -> ColumnElement[bool]:
 def _decode_installation(row: AnyRow) -> Installation:
     try:
         granted = Permissions.model_validate_json(row.granted)
+        settings = decode_settings(row.settings)
     except ValidationError as error:
         raise Unavailable(
             "database_error",
@@ -127,6 +130,7 @@ def _decode_installation(row: AnyRow) -> Installation:
         previous=row.previous,
         granted=granted,
         installed_at=row.installed_at,
+        settings=settings,
     )
 
 

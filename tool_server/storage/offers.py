@@ -18,6 +18,7 @@ from tool_server.model.manifest import ManifestLimits
 from tool_server.model.names import tool_name
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program, Release
+from tool_server.model.settings import InstallationSettings
 from tool_server.storage import releases
 from tool_server.storage.offer_rows import (
     KEYWORDS,
@@ -45,9 +46,9 @@ _BATCH = 1_000
 """Rows fetched at a time."""
 
 
-def derive(release: Release) -> tuple[Values, list[Values]]:
+def derive(release: Release, settings: InstallationSettings) -> tuple[Values, list[Values]]:
     """The row of `offers` for a version and its rows of `offered_tools`."""
-    offering = offering_of(release)
+    offering = offering_of(release, settings.skip_tools)
     plugin, keywords = release.plugin, release.manifest.keywords
     offer = {
         "plugin": plugin,
@@ -77,10 +78,24 @@ def _encode(value: BaseModel) -> str:
     return value.model_dump_json(exclude_unset=True, by_alias=True)
 
 
-def replace(connection: Connection, release: Release) -> None:
+def encode_settings(settings: InstallationSettings) -> str | None:
+    """As stored; None for none."""
+    return None if settings == InstallationSettings() else settings.model_dump_json()
+
+
+def decode_settings(stored: str | None) -> InstallationSettings:
+    """The inverse of `encode_settings`.
+
+    Raises:
+        ValidationError: they cannot be read.
+    """
+    return InstallationSettings() if stored is None else InstallationSettings.model_validate_json(stored)
+
+
+def replace(connection: Connection, release: Release, settings: InstallationSettings) -> None:
     """Offer this version of an installed plugin and no other."""
     remove(connection, release.plugin)
-    offer, tools = derive(release)
+    offer, tools = derive(release, settings)
     connection.execute(insert(offers), [offer])
     if tools:
         connection.execute(insert(offered_tools), tools)
@@ -97,14 +112,14 @@ def rebuild(connection: Connection) -> None:
     connection.execute(delete(offered_tools))
     connection.execute(delete(offers))
     for plugin in connection.scalars(select(installations.c.plugin)).all():
-        release = _installed_release(connection, plugin)
-        if release is not None:
-            replace(connection, release)
+        installed = _installed(connection, plugin)
+        if installed is not None:
+            replace(connection, *installed)
 
 
-def _installed_release(connection: Connection, plugin: str) -> Release | None:
+def _installed(connection: Connection, plugin: str) -> tuple[Release, InstallationSettings] | None:
     row = connection.execute(
-        select(versions.c.release)
+        select(versions.c.release, installations.c.settings)
         .join(
             installations,
             (versions.c.plugin == installations.c.plugin) & (versions.c.version == installations.c.version),
@@ -114,18 +129,18 @@ def _installed_release(connection: Connection, plugin: str) -> Release | None:
     if row is None:
         return None
     try:
-        return releases.decode_release(row.release, yanked=False, yank_reason=None)
-    except Unavailable:
+        return releases.decode_release(row.release, yanked=False, yank_reason=None), decode_settings(row.settings)
+    except (Unavailable, ValidationError):
         return None
 
 
 def contradictions(connection: Connection) -> Iterator[str]:
     """Where the derived rows are not what the installed versions give, as sentences."""
     for plugin in connection.scalars(select(installations.c.plugin).order_by(installations.c.plugin)).all():
-        release = _installed_release(connection, plugin)
-        if release is None:
+        installed = _installed(connection, plugin)
+        if installed is None:
             continue  # said elsewhere
-        offer, tools = derive(release)
+        offer, tools = derive(*installed)
         stored = connection.execute(select(offers).where(offers.c.plugin == plugin)).mappings()
         rows = connection.execute(
             select(offered_tools).where(offered_tools.c.plugin == plugin).order_by(offered_tools.c.position)
@@ -164,6 +179,7 @@ def _read_tool(connection: Connection, tool: OfferedTool) -> InstalledTool | Non
             offers.c.permissions,
             offers.c.limits,
             installations.c.granted,
+            installations.c.settings,
         )
         .join(offers, offers.c.plugin == offered_tools.c.plugin)
         .join(installations, installations.c.plugin == offered_tools.c.plugin)
@@ -184,6 +200,7 @@ def _read_tool(connection: Connection, tool: OfferedTool) -> InstalledTool | Non
             granted=Permissions.model_validate_json(row.granted),
             limits=ManifestLimits.model_validate_json(row.limits),
             size=len(tool.listing) + len(row.remainder),
+            config=decode_settings(row.settings).config,
         )
     except ValidationError as error:
         raise Unavailable(

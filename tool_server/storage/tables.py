@@ -101,6 +101,8 @@ installations = Table(
     Column("previous", Text),
     Column("granted", Text, nullable=False),
     Column("installed_at", UtcDateTime, nullable=False),
+    # Null for the many that have none.
+    Column("settings", Text),
     ForeignKeyConstraint(["plugin", "version"], ["versions.plugin", "versions.version"]),
 )
 
@@ -186,6 +188,8 @@ calls = Table(
     Column("requests", Text),
     # The id of the call whose plugin asked for this one.
     Column("parent", Text),
+    # The same of those that ask for no secret.
+    Column("secret_reads", Text),
     Index(None, "started_at"),
     Index(None, "tool", "started_at"),
 )

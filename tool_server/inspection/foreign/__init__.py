@@ -1,0 +1,1 @@
+"""Configuration files of other hosts: read, and said in this server's own terms."""

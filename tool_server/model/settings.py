@@ -1,0 +1,48 @@
+"""What an operator sets for one installation beside its grants: values of settings, and tools that are not offered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tool_server.errors import InvalidInput
+
+MAX_SETTINGS = 100
+MAX_SETTING_BYTES = 32_768
+"""Of all names and values together: they fit into the body of a request, escapes and all but the rarest."""
+
+MAX_PATTERNS = 100
+MAX_PATTERN = 1_000
+"""Characters of one pattern."""
+
+
+class InstallationSettings(BaseModel):
+    """Stays with the plugin when its pin moves, and goes when it is uninstalled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: Annotated[dict[str, str], Field(max_length=MAX_SETTINGS, repr=False)] = Field(
+        default_factory=dict[str, str]
+    )
+    """What the guest reads through `config_get`, where its effective permission `environment` names it. No secrets:
+    these values lie in the database as they are."""
+    skip_tools: Annotated[
+        tuple[Annotated[str, Field(max_length=MAX_PATTERN)], ...], Field(max_length=MAX_PATTERNS)
+    ] = ()
+    """Patterns looked for in the tools' own names; a tool with one of them is not offered."""
+
+    def bounded(self) -> Self:
+        """These settings.
+
+        Raises:
+            InvalidInput: `too_many_settings`.
+        """
+        size = sum(
+            len(name.encode()) + len(value.encode("utf-8", "surrogatepass")) for name, value in self.config.items()
+        )
+        if size > MAX_SETTING_BYTES:
+            raise InvalidInput(
+                "too_many_settings", f"the settings take {size} bytes together; at most {MAX_SETTING_BYTES} are kept"
+            )
+        return self
