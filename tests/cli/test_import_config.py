@@ -88,6 +88,7 @@ def test_an_imported_plugin_runs_with_what_its_file_allowed(place: Workplace) ->
             "environment": ["AMBIENT", "SIZE"],
             "secrets": ["my-app.admin"],
             "tools": [],
+            "functions": [],
         }
     )
     release = place.extism_registry("info", f"{name}@{imported['version']}", "--json").json

@@ -156,8 +156,10 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     data_dir = tmp_path_factory.mktemp("site") / "data"
     async with build(Config.model_validate({"data_dir": data_dir, **SETTINGS})) as services:
         await offer(services, "honest")
+        # A module that imports what nobody offers is published only where it requests that.
+        requested = {"functions": ["extism:host/user.x"]}
         for number, attack in enumerate(SAMPLE):
-            await offer(services, f"attack-{number}", wasm=attack.wasm, tools={"go": ANYTHING})
+            await offer(services, f"attack-{number}", wasm=attack.wasm, tools={"go": ANYTHING}, permissions=requested)
         secret = (await services.tokens.create("tester", [Scope.ADMIN], LOCAL)).secret
     limits = {f"TOOL_SERVER_LIMITS__{name.upper()}": str(value) for name, value in SETTINGS["limits"].items()}
     environment = {"TOOL_SERVER_WORKERS": "2", **limits}

@@ -33,7 +33,10 @@ async def test_the_index_has_one_line_a_version_oldest_first(registry: Registry)
     assert line == {
         **{"name": name, "vers": "1.10.0", "digest": digest_of(guest("add")), "size": len(guest("add"))},
         **{"yanked": False, "dependencies": {"dictionary": "^1.0.0"}},
-        "permissions": {"network": ["a.example"], "filesystem": [], "environment": [], "secrets": [], "tools": []},
+        "permissions": {
+            **{kind: list[str]() for kind in ("filesystem", "environment", "secrets", "tools", "functions")},
+            "network": ["a.example"],
+        },
     }
 
 

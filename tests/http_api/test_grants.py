@@ -9,7 +9,9 @@ import pytest
 from tests.http_api.registry import Registry, assert_problem
 
 REQUESTED = {"network": ["*.example.com"], "secrets": ["KEY"]}
-NONE: dict[str, list[str]] = {kind: [] for kind in ("network", "filesystem", "environment", "secrets", "tools")}
+NONE: dict[str, list[str]] = {
+    kind: [] for kind in ("network", "filesystem", "environment", "secrets", "tools", "functions")
+}
 
 
 async def test_grants_are_added_listed_and_removed(registry: Registry) -> None:
