@@ -22,6 +22,7 @@ import pytest
 from tests.mcp_api.wire import ERAS, MODERN, call, error_of
 from tests.services.publishing import offer, offer_guest, until
 from tests.support.guests import compile_c
+from tests.support.kernel import children_of, is_running, processor_ticks
 from tests.support.server import (
     RunningServer,
     extism_registry,
@@ -69,39 +70,19 @@ def server(data_dir: Path) -> Iterator[RunningServer]:
 
 def workers_of(pid: int) -> set[int]:
     """The live children of a process."""
-    children = {int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in _read(task).split()}
-    return {child for child in children if not _is_dead(child)}
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def _is_dead(pid: int) -> bool:
-    # A killed process is a zombie before its other threads have let go of its sockets.
-    zombie = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] in ([], ["Z"])
-    return zombie and len(list(Path(f"/proc/{pid}/task").glob("*"))) <= 1
-
-
-def processor_time(pid: int) -> int:
-    """Ticks that a process has computed."""
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12]) if fields else 0
+    return {child for child in children_of(pid) if is_running(child)}
 
 
 def computing(server: RunningServer, before: Mapping[int, int]) -> set[int]:
     """The workers that have computed for more than 0.1 s since `before`."""
-    return {pid for pid in workers_of(server.pid) if processor_time(pid) > before.get(pid, 0) + 10}
+    return {pid for pid in workers_of(server.pid) if processor_ticks(pid) > before.get(pid, 0) + 10}
 
 
 async def kill(pids: set[int]) -> None:
     """Kill processes and wait until they are gone."""
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    await until(lambda: all(_is_dead(pid) for pid in pids))
+    await until(lambda: not any(is_running(pid) for pid in pids))
 
 
 def client_of(server: RunningServer, **headers: str) -> httpx.AsyncClient:
@@ -126,7 +107,7 @@ async def test_a_call_whose_worker_is_killed_fails_by_name_and_the_next_one_work
             async def spin() -> None:
                 answers.append(await call(client, era, "endless_spin"))
 
-            before = {pid: processor_time(pid) for pid in workers_of(server.pid)}
+            before = {pid: processor_ticks(pid) for pid in workers_of(server.pid)}
             tasks.start_soon(spin)
             await until(lambda: bool(computing(server, before)))
             await kill(workers_of(server.pid) if all_workers else computing(server, before))
@@ -190,7 +171,7 @@ async def test_two_hundred_calls_at_once_are_answered_right_by_two_workers(serve
     async with client_of(server) as client:
         await count_at_once(client, numbers[:10])
         # Those that are there by now: what a new process computes to get ready does not count.
-        before = {pid: processor_time(pid) for pid in workers_of(server.pid)}
+        before = {pid: processor_ticks(pid) for pid in workers_of(server.pid)}
         answers = await count_at_once(client, numbers)
         used = computing(server, before) & before.keys()
     assert answers == {number: {"n": number} for number in numbers}
@@ -201,7 +182,7 @@ async def test_an_endless_loop_among_two_hundred_calls_holds_up_none_of_them(ser
     sums: dict[int, object] = {}
     ended: list[object] = []
     async with client_of(server) as client, anyio.create_task_group() as outer:
-        before = {pid: processor_time(pid) for pid in workers_of(server.pid)}
+        before = {pid: processor_ticks(pid) for pid in workers_of(server.pid)}
 
         async def endless() -> None:
             ended.append(await call(client, MODERN, "endless_spin"))
@@ -303,7 +284,7 @@ def test_a_server_killed_while_it_publishes_keeps_what_it_acknowledged_and_shows
             if len(acknowledged) == 3:
                 orphans = workers_of(server.pid)
                 os.kill(server.pid, signal.SIGKILL)
-    anyio.run(until, lambda: all(_is_dead(pid) for pid in orphans))
+    anyio.run(until, lambda: not any(is_running(pid) for pid in orphans))
     check_storage(data, acknowledged)
 
 
@@ -333,6 +314,7 @@ def test_workers_killed_while_a_plugin_is_inspected_fail_the_publish_by_name_and
                     killer.join()
             else:
                 acknowledged[version] = word
+                assert stop.is_set() or killer.is_alive()
                 if stop.is_set():
                     break
         stop.set()

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.kernel import children_of
 from tests.support.programs import publish_and_install
 from tests.support.server import server_environment, stdio_command
 from tool_server.bootstrap.services import build
@@ -42,12 +43,12 @@ def test_the_first_list_needs_neither_an_artifact_nor_a_worker(tmp_path: Path) -
         try:
             listed = ask(process, "tools/list", {})
             assert [tool["name"] for tool in listed["tools"]] == ["echo_echo", "echo_echo_1"]
-            assert children(process.pid) == []
+            assert not children_of(process.pid)
             shutil.rmtree(artifacts, ignore_errors=True)
             shutil.move(aside, artifacts)
             called = ask(process, "tools/call", {"name": "echo_echo", "arguments": {"text": "now"}})
             assert called["structuredContent"] == {"text": "now"}
-            assert children(process.pid) != []
+            assert children_of(process.pid)
         finally:
             process.kill()
 
@@ -144,12 +145,3 @@ def ask(process: subprocess.Popen[str], method: str, params: dict[str, Any], ans
 def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
     """A request in the modern era."""
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
-
-
-def children(pid: int) -> list[str]:
-    """Process ids of a process's children."""
-    return [
-        child
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text(encoding="ascii").split()
-    ]

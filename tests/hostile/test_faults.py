@@ -27,6 +27,7 @@ from tests.mcp_api.wire import ERAS, MODERN, call, error_of
 from tests.services.publishing import ANYTHING, offer, offer_guest, publish, until
 from tests.storage.processes import ROOT, receive, running
 from tests.support.guests import extism_wat, guest
+from tests.support.kernel import processor_ticks, threads_of
 from tests.support.server import RunningServer
 from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
@@ -157,31 +158,15 @@ async def test_a_publish_whose_process_is_killed_is_told_to_try_again_and_never_
 
 async def at_rest(pid: int) -> bool:
     """Whether no worker of a server does anything for a while, such as starting."""
-    before = {child: cpu_of(child) for child in descendants(pid)}
+    before = {child: processor_ticks(child) for child in descendants(pid)}
     await anyio.sleep(0.3)
-    return before == {child: cpu_of(child) for child in descendants(pid)}
-
-
-def cpu_of(pid: int) -> list[str]:
-    """User and system time of a process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    except OSError:
-        return []
+    return before == {child: processor_ticks(child) for child in descendants(pid)}
 
 
 async def compiling(services: Services) -> int:
     """The process that compiles, once one does."""
-    await until(lambda: any(threads_of(pid) > 1 for pid in services.pool.pids))
-    return next(pid for pid in services.pool.pids if threads_of(pid) > 1)
-
-
-def threads_of(pid: int) -> int:
-    """Threads of a process: more than one once it compiles."""
-    try:
-        return len(os.listdir(f"/proc/{pid}/task"))
-    except OSError:
-        return 2
+    await until(lambda: any(len(threads_of(pid)) > 1 for pid in services.pool.pids))
+    return next(pid for pid in services.pool.pids if len(threads_of(pid)) > 1)
 
 
 def slow_to_compile() -> bytes:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.kernel import children_of, names, read, state_of, target
+
 _RECORDS = frozenset({".db", ".db-wal", ".db-shm", ".calls"})
 
 
@@ -32,11 +34,11 @@ class Vitals:
 def vitals(pid: int, strangers: frozenset[int] = frozenset()) -> Vitals:
     """A look at a process and all that descend from it, but for the children `strangers` and theirs."""
     children = descendants(pid, strangers)
-    states = [_state(child) for child in children]
+    states = [state_of(child) for child in children]
     descriptors = [_descriptors(child) for child in children]
     own = _private(pid)
-    opened = _names(Path(f"/proc/{pid}/fd"))
-    stored = sum(Path(_target(Path(f"/proc/{pid}/fd/{name}"))).suffix in _RECORDS for name in opened)
+    opened = names(Path(f"/proc/{pid}/fd"))
+    stored = sum(Path(target(Path(f"/proc/{pid}/fd/{name}"))).suffix in _RECORDS for name in opened)
     return Vitals(
         frozenset(children),
         states.count("Z"),
@@ -50,44 +52,16 @@ def vitals(pid: int, strangers: frozenset[int] = frozenset()) -> Vitals:
 
 def descendants(pid: int, strangers: frozenset[int] = frozenset()) -> set[int]:
     """Children of a process that are no `strangers`, and theirs."""
-    found: set[int] = set()
-    for thread in _names(Path(f"/proc/{pid}/task")):
-        found.update(int(child) for child in _read(Path(f"/proc/{pid}/task/{thread}/children")).split())
-    found -= strangers
+    found = children_of(pid) - strangers
     return found.union(*(descendants(child) for child in found)) if found else found
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _state(pid: int) -> str:
-    return next(iter(_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()), "gone")
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
 def _descriptors(pid: int) -> int:
-    return len(_names(Path(f"/proc/{pid}/fd")))
-
-
-def _target(link: Path) -> str:
-    try:
-        return os.readlink(link)
-    except OSError:
-        return ""
+    return len(names(Path(f"/proc/{pid}/fd")))
 
 
 def _private(pid: int) -> int:
-    fields = _read(Path(f"/proc/{pid}/statm")).split()
+    fields = read(Path(f"/proc/{pid}/statm")).split()
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGESIZE") if fields else 0
 
 

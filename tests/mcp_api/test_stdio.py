@@ -18,6 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.mcp_api.wire import HANDSHAKE, MODERN, body_of
 from tests.services.publishing import offer, offer_guest, until
+from tests.support.kernel import children_of, processor_ticks
 from tests.support.server import server_environment
 from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
@@ -86,11 +87,7 @@ class Conversation:
 
 def most_processor_seconds(pid: int) -> float:
     """What the child of a process that worked the most has worked since it was started: a spinning guest's worker."""
-    children = [
-        child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-    ticks = [int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11]) for child in children]
-    return max(ticks, default=0) / os.sysconf("SC_CLK_TCK")
+    return max(map(processor_ticks, children_of(pid)), default=0) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
@@ -224,9 +221,3 @@ async def test_a_client_that_leaves_without_a_word_takes_the_server_and_its_gues
         workers = children_of(server.process.pid)
         assert await server.close() == 0
         await until(lambda: not any(Path(f"/proc/{pid}/stat").exists() for pid in workers))
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes that a process started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]

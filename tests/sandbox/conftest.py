@@ -118,15 +118,6 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.005)
 
 
-def is_running(pid: int) -> bool:
-    """Whether any thread of a process is there that is no zombie: its descriptors are open as long."""
-    try:
-        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    except (FileNotFoundError, ProcessLookupError):
-        return is_running(pid)
-    return any(state not in "ZX" for state in states)
-
-
 def is_reaped(pid: int) -> bool:
     """Whether nothing is left of a process, not even a zombie."""
     try:

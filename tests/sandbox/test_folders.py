@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sandbox.conftest import MakePool, Modules, call_of, is_reaped, is_running, until
+from tests.sandbox.conftest import MakePool, Modules, call_of, is_reaped, until
 from tests.support.guests import guest
+from tests.support.kernel import is_running
 from tool_server.errors import InvalidInput, Unavailable
 from tool_server.model.call import Call
 from tool_server.model.folder_permission import Folder, FolderPermission, FolderRoot, FolderRoots

@@ -10,8 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.sandbox.conftest import PATIENCE, MakePool, Modules, call_of, is_reaped, is_running, until
+from tests.sandbox.conftest import PATIENCE, MakePool, Modules, call_of, is_reaped, until
 from tests.support.guests import guest
+from tests.support.kernel import is_running
 from tool_server.config import Config
 from tool_server.errors import CallFailed, Unavailable
 from tool_server.sandbox.accounts import Allowance

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.conftest import MakePool, Modules, call_of, is_running, until
+from tests.sandbox.conftest import MakePool, Modules, call_of, until
+from tests.support.kernel import is_running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

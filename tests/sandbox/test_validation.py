@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.inspection.test_lint_work import SCHEMAS, VALUES
-from tests.sandbox.conftest import PATIENCE, is_running, until
+from tests.sandbox.conftest import PATIENCE, until
+from tests.support.kernel import is_running
 from tests.support.tools import definition_of, entry_of
 from tool_server.errors import CallFailed, InvalidInput, ToolServerError, Unavailable
 from tool_server.inspection.checked_tool import CheckedTool
