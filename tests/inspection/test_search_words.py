@@ -33,6 +33,7 @@ from tool_server.model.catalog import OfferedTool
         ("sha256", ["sha256"]),
         ("Straße, Éclair; \ufb01le", ["strasse", "eclair", "file"]),
         ("\uff26\uff35\uff2c\uff2c", ["full"]),
+        ("\U0001d608\U0001d623", ["ab"]),
         ("数える tool", ["数える", "tool"]),
         ("  ", []),
         ("__--!?", []),
@@ -48,6 +49,12 @@ def test_words_are_clean_and_split_no_further(text: str) -> None:
     for word in words_of(text):
         assert word
         assert words_of(word) == [word]
+
+
+def test_every_character_of_unicode_folds_to_what_folds_no_further() -> None:
+    for number in range(0x110000):
+        for word in words_of(chr(number)):
+            assert words_of(word) == [word], hex(number)
 
 
 def test_words_that_only_hold_a_sentence_together_are_left_out_where_others_remain() -> None:

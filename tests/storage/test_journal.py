@@ -137,6 +137,18 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert refused.value.code == "journal_failed"
 
 
+@pytest.mark.parametrize("damage", [b"timings", b"id", b'"total_us"', b"[", b","])
+def test_a_file_whose_heading_is_damaged_is_no_error(tmp_path: Path, damage: bytes) -> None:
+    journal = FileCallJournal(tmp_path)
+    journal.append(make_call(1))
+    journal.close()
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes().replace(damage, b" " * len(damage), 1))
+    (leftover,) = FileCallJournal(tmp_path).leftovers()
+    assert leftover.records == ()
+    leftover.discard()
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_file_gives_what_can_still_be_read(

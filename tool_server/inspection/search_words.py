@@ -62,6 +62,10 @@ def terms_of(query: str) -> SearchTerms:
 def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
-    # Compatibility forms first, so that half and full width, ligatures and superscripts are what they look like.
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Compatibility forms first, so that half and full width, ligatures and superscripts are what they look like; and
+    # twice, for some letters have capitals in their compatibility form and some decompose only once they are folded
+    # (Unicode, section 3.13, compatibility caseless matching).
+    for _ in range(2):
+        text = unicodedata.normalize("NFKD", text).casefold()
+    decomposed = unicodedata.normalize("NFKD", text)
     return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -211,7 +211,7 @@ def _parse(path: Path, data: bytes) -> tuple[CallRecord, ...]:
         if line:
             try:
                 records.append(_record(orjson.loads(header), orjson.loads(line)))
-            except (orjson.JSONDecodeError, ValidationError, ValueError, TypeError):
+            except (orjson.JSONDecodeError, ValidationError, ValueError, TypeError, LookupError):
                 unreadable += 1
     if unreadable:
         _log.error("%d lines of the call journal %s cannot be read and are left out", unreadable, path)
