@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.http_api.registry import Registry
 from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN, call, call_body, error_of, post, text_of
 from tests.support.http_server import serving
-from tool_server.mcp_api.server import HttpSettings, McpServer
+from tool_server.mcp_api.http_endpoint import HttpSettings
+from tool_server.mcp_api.server import McpServer
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import ANONYMOUS, Caller
 from tool_server.model.json_value import JsonObject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ import anyio.to_thread
 from tool_server.bootstrap.bundled_version import bundled_is_current
 from tool_server.bootstrap.interpreter import settle
 from tool_server.config import Config
-from tool_server.mcp_api.calls import Invoke
+from tool_server.mcp_api.calls import Invoke, Keeper
 from tool_server.mcp_api.stdio import StdioServer
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
+from tool_server.model.client import ClientAnswer, ClientChannel
 from tool_server.model.json_value import JsonObject
+from tool_server.model.suspended_call import SuspendedCall
+from tool_server.model.transcript import Transcript
 from tool_server.model.view import EVERYTHING, View
 from tool_server.storage.stored_offers import read_offers
 from tool_server.version import VERSION
@@ -61,7 +65,11 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
         invoke = SearchView(services.search, services.invoke.call).call
-        server = StdioServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer, caller)
+        server = StdioServer(
+            *(lambda: services.catalog.current, invoke, services.suspended, VERSION),
+            tracer=services.observers.tracer,
+            caller=caller,
+        )
         services.catalog.subscribe(server.tools_changed)
         settle()
         async with watching(services):
@@ -71,7 +79,7 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
 async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
-    server = StdioServer(opening.catalog, opening.call, VERSION, caller=caller, answered=opening.wanted)
+    server = StdioServer(opening.catalog, opening.call, opening, VERSION, caller=caller, answered=opening.wanted)
     over = anyio.Event()
 
     async def converse() -> None:
@@ -122,9 +130,23 @@ class _Opening:
         """The snapshot in force."""
         return self._stored if self._services is None else self._services.catalog.current
 
-    async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+    async def call(self, name: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         """See `SearchView.call`."""
         while self._invoke is None:
             self.wanted.set()
             await self._finished.wait()
-        return await self._invoke(name, arguments, caller)
+        return await self._invoke(name, arguments, caller, client)
+
+    async def keep(self, call: SuspendedCall, transcript: Transcript) -> str:
+        """See `SuspendedCalls.keep`."""
+        return await (await self._suspended()).keep(call, transcript)
+
+    async def resume(self, call: SuspendedCall, state: str, answers: Mapping[str, ClientAnswer]) -> Transcript:
+        """See `SuspendedCalls.resume`."""
+        return await (await self._suspended()).resume(call, state, answers)
+
+    async def _suspended(self) -> Keeper:
+        while self._services is None:
+            self.wanted.set()
+            await self._finished.wait()
+        return self._services.suspended

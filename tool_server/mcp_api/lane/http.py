@@ -13,9 +13,12 @@ from typing import NamedTuple
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tool_server.errors import InvalidInput, NotFound
+from tool_server.mcp_api.body import replay, whole_body
 from tool_server.mcp_api.calls import NO_ORIGIN, Origin, ToolCalls
 from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
 from tool_server.mcp_api.lane.answers import INVALID_PARAMS, Answers
+from tool_server.mcp_api.lane.client import client_with
+from tool_server.mcp_api.lane.pending import answer_pending
 from tool_server.mcp_api.lane.requests import CALL, LIST, MODERN, Call, List, Request, read_modern, read_request
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.caller import Caller
@@ -74,13 +77,13 @@ class HttpLane:
         if scope["type"] == "http" and scope["method"] == "POST":
             headers = dict[bytes, bytes](scope["headers"])
             if len(headers) == len(scope["headers"]) and self._are_plain(headers):
-                message = await _whole_body(receive, self._max_body_bytes)
+                message = await whole_body(receive, self._max_body_bytes)
                 status, answer = await self._answer(headers, message, scope["state"]["caller"], receive)
                 if answer is not None:
                     self.answered += 1
                     await _respond(send, status, answer)
                     return
-                receive = _replay(message, receive)
+                receive = replay(message, receive)
         await self._sdk(scope, receive, send)
 
     def _are_plain(self, headers: Headers) -> bool:
@@ -114,10 +117,13 @@ class HttpLane:
     async def _called(
         self, request: Request, asked: Call, caller: Caller, receive: Receive, origin: Origin
     ) -> tuple[int, bytes]:
+        name, arguments, client = asked.name, asked.arguments, client_with(asked.capabilities)
         try:
-            result = await self._calls.call_while_connected(receive, asked.name, asked.arguments, caller, origin)
+            result = await self._calls.call_while_connected(receive, name, arguments, caller, client, origin)
         except NotFound as error:  # uninstalled a moment ago
             return _BAD_REQUEST, self._answers.failed(request.id, INVALID_PARAMS, error.message)
+        if result.pending is not None:
+            return _OK, await answer_pending(self._calls, self._answers, request.id, asked, caller, result.pending)
         return _OK, self._answers.called(request.id, result)
 
     def _listed(self, request: Request, asked: List, caller: Caller) -> bytes | None:
@@ -165,22 +171,6 @@ def _mean_nothing(unfamiliar: Iterable[bytes]) -> bool:
     return all(name.islower() and not name.startswith(b"mcp-") for name in unfamiliar)
 
 
-async def _whole_body(receive: Receive, limit: int) -> Message:
-    """The body as one message: all of it, or what came until it was too long, or word that the client has left."""
-    message = await receive()
-    if not message.get("more_body"):
-        return message
-    body = bytearray(message.get("body", b""))
-    more = True
-    while more and len(body) <= limit:
-        message = await receive()
-        if message["type"] != "http.request":
-            return message
-        body += message.get("body", b"")
-        more = bool(message.get("more_body"))
-    return {"type": "http.request", "body": bytes(body), "more_body": more}
-
-
 def _request_in(message: Message, limit: int) -> Request | None:
     body = message.get("body", b"")
     if message["type"] != "http.request" or message.get("more_body") or len(body) > limit:
@@ -189,15 +179,6 @@ def _request_in(message: Message, limit: int) -> Request | None:
         return read_request(parse_agreed(body))
     except NotAgreedError:
         return None
-
-
-def _replay(message: Message, receive: Receive) -> Receive:
-    waiting = [message]
-
-    async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replay
 
 
 async def _respond(send: Send, status: int, body: bytes) -> None:
