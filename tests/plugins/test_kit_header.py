@@ -19,6 +19,7 @@ from tool_server.errors import CallFailed, NotFound
 from tool_server.inspection.wasm import host_imports, parse_module
 from tool_server.model.call import Call, ToolResult
 from tool_server.model.caller import Caller
+from tool_server.model.client import NO_CLIENT, ClientChannel
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.nesting import ParentCall
@@ -106,7 +107,14 @@ async def _no_secret(name: str) -> None:
     return None
 
 
-async def _no_tool(name: str, arguments: JsonObject, caller: Caller, parent: ParentCall | None = None, /) -> ToolResult:
+async def _no_tool(
+    name: str,
+    arguments: JsonObject,
+    caller: Caller,
+    client: ClientChannel = NO_CLIENT,
+    parent: ParentCall | None = None,
+    /,
+) -> ToolResult:
     raise NotFound("unknown_tool", f"there is no tool {name}")
 
 

@@ -176,6 +176,19 @@ def typed_requests(requests: Mapping[str, ClientRequest]) -> dict[str, TypedRequ
     return typed
 
 
+def input_required(requests: Mapping[str, ClientRequest], state: str) -> JsonObject:
+    """MCP's `InputRequiredResult` as the SDK writes it.
+
+    Raises:
+        CallFailed: `bad_question`.
+    """
+    written: JsonObject = {
+        key: message.request.model_dump(by_alias=True, mode="json", exclude_none=True)
+        for key, message in typed_requests(requests).items()
+    }
+    return {"resultType": "input_required", "inputRequests": written, "requestState": state}
+
+
 def _typed(request: ClientRequest) -> TypedRequest:
     wire = {"method": request.method, "params": request.params}
     if request.method == ELICIT:

@@ -12,9 +12,8 @@ from pydantic_core import from_json
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.mcp_api.calls import Origin, ToolCalls
-from tool_server.mcp_api.client_channels import Clients, typed_requests
+from tool_server.mcp_api.client_channels import Clients, input_required
 from tool_server.mcp_api.errors import failed_result
-from tool_server.mcp_api.lane.answers import input_required
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.call import Pending, ToolResult
 from tool_server.model.caller import LOCAL, Caller
@@ -88,9 +87,9 @@ class ToolHandlers:
         )
 
     async def _input_required(self, call: SuspendedCall, pending: Pending) -> types.CallToolResult:
-        typed_requests(pending.requests)
         # In its wire form, as any handler may answer.
-        return cast(types.CallToolResult, input_required(pending, await self._calls.state_of(call, pending)))
+        result = input_required(pending.requests, await self._calls.state_of(call, pending))
+        return cast(types.CallToolResult, result)
 
 
 def wire_result(result: ToolResult) -> types.CallToolResult:

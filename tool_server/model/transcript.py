@@ -224,7 +224,8 @@ def open_requests(transcript: Transcript) -> Mapping[str, ClientRequest]:
 
 
 def give_answers(transcript: Transcript, answers: Mapping[str, ClientAnswer]) -> None:
-    """Take the client's answers to what is open; others say nothing here."""
+    """Take the client's answers to what is open; what nobody asks, or was answered before, says nothing here."""
     entry = transcript.open
     if entry is not None:
-        entry.answers |= {key: found for key, found in answers.items() if key in entry.requests}
+        wanted = entry.requests.keys() - entry.answers.keys()
+        entry.answers |= {key: found for key, found in answers.items() if key in wanted}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tool_server.mcp_api.errors import ERROR_META_KEY
 from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.mcp_api.listing import Page
-from tool_server.model.call import Pending, ToolResult
+from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, JsonValue, compact_json
 
 NAME = "tool-server"
@@ -57,10 +57,9 @@ class Answers:
             written["_meta"] = result.meta
         return self._answer(request_id, self._completed(written))
 
-    def input_required(self, request_id: int | str, pending: Pending, state: str) -> bytes:
-        """The answer to a call that needs its client's answers first."""
-        meta: JsonObject = {_STAMP_KEY: self._stamp}
-        return self._answer(request_id, {**input_required(pending, state), "_meta": meta})
+    def input_required(self, request_id: int | str, result: JsonObject) -> bytes:
+        """The answer to a call that needs its client's answers first, an `InputRequiredResult`."""
+        return self._answer(request_id, {**result, "_meta": {_STAMP_KEY: self._stamp}})
 
     def listed(self, request_id: int | str, page: Page) -> bytes:
         """The answer to `tools/list` in the modern era."""
@@ -95,14 +94,6 @@ class Answers:
             return self._answer(request_id, self._completed(serialized_result(result, self._version)))
         except ValidationError:
             return self.failed(request_id, INTERNAL_ERROR, "Handler returned an invalid result")
-
-
-def input_required(pending: Pending, state: str) -> JsonObject:
-    """MCP's `InputRequiredResult`."""
-    requests: JsonObject = {
-        key: {"method": request.method, "params": request.params} for key, request in pending.requests.items()
-    }
-    return {"resultType": "input_required", "inputRequests": requests, "requestState": state}
 
 
 def _has_plain_blocks(content: Sequence[JsonObject]) -> bool:

@@ -16,11 +16,10 @@ async def answer_pending(
 ) -> bytes:
     """The answer that has the client call once more."""
     # Here, for the SDK's types take long to import, and hardly any call asks.
-    from tool_server.mcp_api.client_channels import typed_requests
+    from tool_server.mcp_api.client_channels import input_required
 
     try:
-        typed_requests(pending.requests)
         state = await calls.state_of(SuspendedCall("tools/call", asked.name, asked.arguments, caller), pending)
+        return answers.input_required(request_id, input_required(pending.requests, state))
     except Exception as error:  # noqa: BLE001 - part of MCP's top-level translation table
         return answers.called(request_id, failed_result(error))
-    return answers.input_required(request_id, pending, state)
