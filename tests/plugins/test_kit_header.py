@@ -76,6 +76,12 @@ EXTISM_EXPORT("ask") int32_t ask(void) {
     if (extism_last_error(bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("an error without a failure");
     if (extism_http_get("{}", bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("a page of nowhere");
     if (extism_last_error(bytes, sizeof bytes) == EXTISM_ABSENT) return extism_fail("a failure without an error");
+    extism_notify_client("{\"method\":\"notifications/progress\",\"params\":{\"progress\":1}}");
+    if (extism_last_error(bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("nobody has to listen");
+    if (extism_client(bytes, sizeof bytes) == EXTISM_ABSENT || bytes[0] != 0x7b) return extism_fail("no client");
+    if (extism_ask_client("{\"requests\":{\"a\":{\"method\":\"roots/list\"}}}", bytes, sizeof bytes) != EXTISM_ABSENT)
+        return extism_fail("an answer of nobody");
+    if (extism_last_error(bytes, sizeof bytes) == EXTISM_ABSENT) return extism_fail("a failure without an error");
     if (extism_call_tool("{\"name\":\"other\"}", bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("called");
     length = extism_last_error(bytes, sizeof bytes);
     return extism_output(bytes, length) ? 0 : 1;

@@ -205,7 +205,8 @@ class Transcript:
     def _fill(self, document: Any) -> None:
         self._program = str(document["program"])
         for value in document["entries"]:
-            entry = Entry(value["function"], value["digest"], value.get("reply"), base64.b64decode(value["data"]))
+            entry = Entry(value["function"], value["digest"], value.get("reply"))
+            entry.data = base64.b64decode(value["data"], validate=True)
             entry.requests = {key: ClientRequest(*request) for key, request in value.get("requests", {}).items()}
             entry.answers = {key: ClientAnswer(*answer) for key, answer in value.get("answers", {}).items()}
             self._count(_OVERHEAD + len(entry.data))
