@@ -64,6 +64,14 @@ INTERFACE_SOURCES = {
       if (random_get(dice, 8)) return fail("no random bytes");
       for (u32 i = 0, n = 0; i < sizeof request; i++) if (request[i] == '~') request[i] = 'a' + (dice[n++ & 7] & 15);
       return report(ask_client(text(request))); }""",
+    # tells its client of ever more progress, in long words
+    "chatter": r"""EXPORT(chatter) { static char line[60000] = "{\"method\":\"notifications/progress\",\"params\":"
+      "{\"progress\":1,\"message\":\""; u32 n = size_of(line); while (n < sizeof line - 4) line[n++] = 'x';
+      line[n++] = '"'; line[n++] = '}'; line[n++] = '}'; u64 at = put(line, n); while (1) notify_client(at); }""",
+    # asks its client again and again
+    "nag": r"""EXPORT(nag) { u64 request = text(FORM("nag", "a", "string")); u32 n = 0;
+      while (ask_client(request)) n++;
+      add_text("{\"asked\":"); add_number(n); add_answer("error", last_error()); add_text("}"); return done(); }""",
     # calls the tool that its input names, and reports
     "pass_on": r"""EXPORT(pass_on) { read_input(); u64 time = get_current_time();
       u64 at = call_tool(put(in, in_size)); add_answer("time", time); add_answer("result", at);
