@@ -10,9 +10,8 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from tool_server.errors import InvalidInput
-from tool_server.inspection.hyper_host import LOG_LEVELS
 from tool_server.inspection.json_paths import shown
-from tool_server.model.client import ELICIT, ROOTS, SAMPLE, ClientRequest
+from tool_server.model.client import ELICIT, LOG_LEVELS, ROOTS, SAMPLE, ClientRequest
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 
 MAX_BLOCK = 2**20

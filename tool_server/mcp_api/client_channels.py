@@ -18,10 +18,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
 from tool_server.errors import CallFailed, InvalidInput, Unavailable
-from tool_server.inspection.hyper_host import LOG_LEVELS
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.sessions import ClientSessions
-from tool_server.model.client import ELICIT, SAMPLE, ClientAnswer, ClientRequest
+from tool_server.model.client import ELICIT, LOG_LEVELS, SAMPLE, ClientAnswer, ClientRequest
 from tool_server.model.json_value import JsonObject
 from tool_server.model.suspended_call import SuspendedCall
 from tool_server.model.transcript import Transcript

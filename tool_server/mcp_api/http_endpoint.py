@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
@@ -73,6 +74,11 @@ class HttpEndpoint:
         self._limit = settings.max_body_bytes
         self._listing = listing
         self._sessions = sessions
+        self._closing = anyio.Event()
+
+    def close(self) -> None:
+        """End the streams by which clients listen; they would hold up the server's end."""
+        self._closing.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -107,7 +113,9 @@ class HttpEndpoint:
                 # Without a session there is nothing that a stream opened by GET could carry, or a DELETE could end.
                 await _refuse_method(scope, receive, send)
                 return
-            await self._stateful.asgi_app(scope, receive, send)
+            stream = _Stream(receive, send, self._closing)
+            await self._stateful.asgi_app(scope, stream.receive, stream.send)
+            await stream.finish()
             if scope["method"] == "DELETE":
                 self._sessions.close(name)
             return
@@ -146,6 +154,46 @@ class _Attempt:
                 self._opened(name)
         if not self.refused:
             await self._send(message)
+
+
+class _Stream:
+    """A stream by which a client listens: it ends when the client leaves, or the server does.
+
+    Args:
+        receive: ASGI's, of the request.
+        send: ASGI's, of the request.
+        closing: is set when the server ends.
+    """
+
+    def __init__(self, receive: Receive, send: Send, closing: anyio.Event) -> None:
+        self._receive = receive
+        self._send = send
+        self._closing = closing
+        self._open = False
+
+    async def receive(self) -> Message:
+        """The next message; that the client has left, once the server ends."""
+        message: Message = {"type": "http.disconnect"}
+        async with anyio.create_task_group() as tasks:
+
+            async def end() -> None:
+                await self._closing.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(end)
+            message = await self._receive()
+            tasks.cancel_scope.cancel()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`."""
+        self._open = message["type"] == "http.response.start" or bool(message.get("more_body"))
+        await self._send(message)
+
+    async def finish(self) -> None:
+        """Close what the server's end cut short."""
+        if self._open and self._closing.is_set():
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, watch: bool = False) -> None:

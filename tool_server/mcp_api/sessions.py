@@ -15,7 +15,7 @@ import anyio
 from mcp.server import ServerRequestContext
 from mcp.server.session import ServerSession
 
-from tool_server.inspection.hyper_host import LOG_LEVELS
+from tool_server.model.client import LOG_LEVELS
 
 SESSION_HEADER = "mcp-session-id"
 STDIO = "stdio"

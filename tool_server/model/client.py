@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ELICIT, SAMPLE, ROOTS = "elicitation/create", "sampling/createMessage", "roots/list"
 """What a client may be asked for."""
 
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""MCP's levels, least severe first."""
+
 
 class ClientRequest(NamedTuple):
     """A question to a client."""

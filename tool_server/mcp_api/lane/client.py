@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from tool_server.inspection.hyper_host import LOG_LEVELS
 from tool_server.mcp_api.lane.requests import MODERN
-from tool_server.model.client import ClientAnswer, ClientChannel, ClientRequest
+from tool_server.model.client import LOG_LEVELS, ClientAnswer, ClientChannel, ClientRequest
 from tool_server.model.json_value import JsonObject
 from tool_server.model.transcript import Transcript
 
