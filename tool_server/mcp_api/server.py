@@ -21,9 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tool_server.mcp_api.calls import Invoke, Keeper, ToolCalls
 from tool_server.mcp_api.client_channels import Clients, Waiting
 from tool_server.mcp_api.http_endpoint import HttpEndpoint, HttpSettings
-from tool_server.mcp_api.lane.answers import NAME, Answers, ServerInfo
+from tool_server.mcp_api.lane.answers import NAME, ServerInfo
 from tool_server.mcp_api.lane.http import Doors, HttpLane
-from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.sessions import STDIO, ClientSessions
 from tool_server.mcp_api.tools import ToolHandlers
@@ -89,7 +88,7 @@ class McpServer:
     ) -> None:
         self._listing = Listing(catalog)
         self._calls = ToolCalls(invoke, keeper, tracer)
-        self._answers = Answers(MODERN, ServerInfo(NAME, NAME, version))
+        self._info = ServerInfo(NAME, NAME, version)
         self.lane: HttpLane | None = None
         """What stands in front of the SDK, once `http_app` was called with it."""
         self._endpoint: HttpEndpoint | None = None
@@ -138,7 +137,7 @@ class McpServer:
         if not settings.lane:
             return with_chosen_view(serve)
         doors = Doors(frozenset(settings.allowed_hosts), frozenset(settings.allowed_origins), settings.max_body_bytes)
-        self.lane = HttpLane(serve, doors, self._listing, self._calls, self._answers)
+        self.lane = HttpLane(serve, doors, self._listing, self._calls, self._info)
         return with_chosen_view(self.lane)
 
     def watching_clients(self) -> AbstractAsyncContextManager[None]:

@@ -16,6 +16,7 @@ VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
+_REQUIRED_KEYS = {"jsonrpc", "id", "method"}
 _REQUEST_KEYS = {"jsonrpc", "id", "method", "params"}
 _CALL_KEYS = frozenset({"name", "arguments", "_meta"})
 _LIST_KEYS = frozenset({"cursor", "_meta"})
@@ -60,9 +61,9 @@ def read_request(value: object) -> Request | None:
     if type(value) is not dict:
         return None
     message = cast(Object, value)
-    if message.keys() != _REQUEST_KEYS or message["jsonrpc"] != "2.0":
+    if not _REQUIRED_KEYS <= message.keys() <= _REQUEST_KEYS or message["jsonrpc"] != "2.0":
         return None
-    request_id, method, params = message["id"], message["method"], message["params"]
+    request_id, method, params = message["id"], message["method"], message.get("params", {})
     # A boolean is an integer in Python, but its type is another one.
     if type(request_id) not in (int, str) or type(method) is not str or type(params) is not dict:
         return None

@@ -14,7 +14,7 @@ from typing import Any, cast
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
-from tool_server.mcp_api.lane.answers import CONNECTION_CLOSED, INVALID_PARAMS, Answers, ServerInfo
+from tool_server.mcp_api.lane.answers import CONNECTION_CLOSED, HANDSHAKE, INVALID_PARAMS, Answers, ServerInfo
 from tool_server.mcp_api.lane.client import ToldClient, can_be_asked, client_with
 from tool_server.mcp_api.lane.pending import answer_pending
 from tool_server.mcp_api.lane.requests import (
@@ -34,9 +34,6 @@ from tool_server.model.json_value import JsonObject, compact_json
 
 CLOSING_SECONDS = 1.0
 """How long answers to calls that the end of the input cut short may take to be written."""
-
-_HANDSHAKE = "2025-11-25"
-"""Results of calls look alike in all versions of the handshake era."""
 
 
 class Era(Enum):
@@ -99,7 +96,7 @@ class StdioLane:
         self._listing = listing
         self._calls = calls
         self._modern = Answers(MODERN, server)
-        self._handshake = Answers(_HANDSHAKE, server)
+        self._handshake = Answers(HANDSHAKE, server)
         self._write = write
         self._broken = broken
         self._caller = caller
