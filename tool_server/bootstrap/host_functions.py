@@ -12,6 +12,7 @@ from tool_server.interfaces import Clock
 from tool_server.model.host_interface import USER_MODULE
 from tool_server.model.json_value import JsonObject, compact_json, json_type, parse_json
 from tool_server.model.secret import Secret
+from tool_server.sandbox.announcements import AnnouncementFunctions, Announcer
 from tool_server.sandbox.client_functions import client_functions
 from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import Handler, HostCall, HostFunctions, HostReply, forgiving
@@ -35,6 +36,7 @@ async def open_host_functions(
     clock: Clock,
     nested: NestedCalls,
     embedded: Sequence[HostFunction] = (),
+    announcer: Announcer | None = None,
 ) -> AsyncGenerator[HostFunctions]:
     """All of them, while the block runs.
 
@@ -44,6 +46,7 @@ async def open_host_functions(
         clock: tells guests the time.
         nested: calls other tools.
         embedded: what the program that embeds the server offers.
+        announcer: hands on what plugins announce; by default nobody is told.
 
     Raises:
         InvalidInput: `invalid_host_function`, two of the embedded ones have the same name.
@@ -55,7 +58,8 @@ async def open_host_functions(
         (USER_MODULE, "get_current_time"): _current_time(clock),
         (USER_MODULE, "call_tool"): forgiving(_tool_caller(nested)),
         **HyperFunctions(GuestSecrets(read_secret)).handlers(),
-        **client_functions(),
+        **AnnouncementFunctions(announcer).handlers(),
+        **client_functions(announcer),
     }
     if embedded:
         # Here, for what checks types by their hints takes a while to import.

@@ -48,11 +48,12 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     invoke = SearchView(services.search, services.invoke.call).call
     limits = config.limits
     mcp = McpServer(
-        *(lambda: services.catalog.current, invoke, services.suspended, VERSION),
+        *(lambda: services.catalog.current, invoke, services.suspended, services.content, VERSION),
         asking=AskingBounds(limits.client_questions, limits.client_answer / 1_000),
         tracer=services.observers.tracer,
     )
-    services.catalog.subscribe(mcp.tools_changed)
+    services.catalog.subscribe(mcp.notices.catalog_changed)
+    services.announcements.subscribe(mcp.notices)
 
     async def ready() -> None:
         services.pool.require_ready()

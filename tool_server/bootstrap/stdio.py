@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ import anyio.to_thread
 from tool_server.bootstrap.bundled_version import bundled_is_current
 from tool_server.bootstrap.interpreter import settle
 from tool_server.config import Config
-from tool_server.mcp_api.calls import Invoke, Keeper
+from tool_server.mcp_api.calls import Invoke
 from tool_server.mcp_api.stdio import StdioServer
-from tool_server.model.call import ToolResult
+from tool_server.model.call import Pending, ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
 from tool_server.model.client import ClientAnswer, ClientChannel
@@ -66,11 +66,12 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
             await install_bundled(services)
         invoke = SearchView(services.search, services.invoke.call).call
         server = StdioServer(
-            *(lambda: services.catalog.current, invoke, services.suspended, VERSION),
+            *(lambda: services.catalog.current, invoke, services.suspended, services.content, VERSION),
             tracer=services.observers.tracer,
             caller=caller,
         )
-        services.catalog.subscribe(server.tools_changed)
+        services.catalog.subscribe(server.catalog_changed)
+        services.announcements.subscribe(server)
         settle()
         async with watching(services):
             await server.serve()
@@ -79,7 +80,9 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
 async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
-    server = StdioServer(opening.catalog, opening.call, opening, VERSION, caller=caller, answered=opening.wanted)
+    server = StdioServer(
+        *(opening.catalog, opening.call, opening, opening.content, VERSION), caller=caller, answered=opening.wanted
+    )
     over = anyio.Event()
 
     async def converse() -> None:
@@ -94,7 +97,8 @@ async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
         from tool_server.bootstrap.services import build, watching
 
         async with build(config, known=stored) as services:
-            services.catalog.subscribe(server.tools_changed)
+            services.catalog.subscribe(server.catalog_changed)
+            services.announcements.subscribe(server)
             settle()
             opening.finish(services)
             async with watching(services):
@@ -114,6 +118,8 @@ class _Opening:
         self._stored = stored
         self._services: Services | None = None
         self._invoke: Invoke | None = None
+        self.content = _OpeningContent(self._opened)
+        """Prompts and resources."""
         self.wanted = anyio.Event()
         """Set once the services may be opened: before that they would only delay the first answer."""
         self._finished = anyio.Event()
@@ -133,20 +139,49 @@ class _Opening:
     async def call(self, name: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         """See `SearchView.call`."""
         while self._invoke is None:
-            self.wanted.set()
-            await self._finished.wait()
+            await self._opened()
         return await self._invoke(name, arguments, caller, client)
 
-    async def keep(self, call: SuspendedCall, transcript: Transcript) -> str:
-        """See `SuspendedCalls.keep`."""
-        return await (await self._suspended()).keep(call, transcript)
-
-    async def resume(self, call: SuspendedCall, state: str, answers: Mapping[str, ClientAnswer]) -> Transcript:
-        """See `SuspendedCalls.resume`."""
-        return await (await self._suspended()).resume(call, state, answers)
-
-    async def _suspended(self) -> Keeper:
+    async def _opened(self) -> Services:
+        """The services, once they are open."""
         while self._services is None:
             self.wanted.set()
             await self._finished.wait()
-        return self._services.suspended
+        return self._services
+
+    async def keep(self, call: SuspendedCall, transcript: Transcript) -> str:
+        """See `SuspendedCalls.keep`."""
+        return await (await self._opened()).suspended.keep(call, transcript)
+
+    async def resume(self, call: SuspendedCall, state: str, answers: Mapping[str, ClientAnswer]) -> Transcript:
+        """See `SuspendedCalls.resume`."""
+        return await (await self._opened()).suspended.resume(call, state, answers)
+
+
+class _OpeningContent:
+    """The plugins' prompts and resources: questions wait until the services are open."""
+
+    def __init__(self, opened: Callable[[], Awaitable[Services]]) -> None:
+        self._opened = opened
+
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, str], caller: Caller, client: ClientChannel
+    ) -> JsonObject | Pending:
+        """See `PluginContentService.get_prompt`."""
+        return await (await self._opened()).content.get_prompt(name, arguments, caller, client)
+
+    async def read_resource(self, uri: str, caller: Caller, client: ClientChannel) -> JsonObject | Pending:
+        """See `PluginContentService.read_resource`."""
+        return await (await self._opened()).content.read_resource(uri, caller, client)
+
+    async def complete_prompt(
+        self, name: str, argument: str, value: str, context: Mapping[str, str], caller: Caller
+    ) -> JsonObject:
+        """See `PluginContentService.complete_prompt`."""
+        return await (await self._opened()).content.complete_prompt(name, argument, value, context, caller)
+
+    async def complete_template(
+        self, template: str, argument: str, value: str, context: Mapping[str, str], caller: Caller
+    ) -> JsonObject:
+        """See `PluginContentService.complete_template`."""
+        return await (await self._opened()).content.complete_template(template, argument, value, context, caller)

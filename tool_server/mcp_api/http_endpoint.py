@@ -127,7 +127,8 @@ class HttpEndpoint:
             if not attempt.refused:
                 return
             self._sessions.close(name)
-            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != _SESSION]}
+        # A session that is not this caller's must not be found by the name in the header either.
+        scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != _SESSION]}
         await _serve(self._plain.asgi_app, scope, replay(message, receive), send, watch=True)
 
 

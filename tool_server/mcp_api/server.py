@@ -10,21 +10,27 @@ from typing import Any, Protocol, cast
 import anyio
 import mcp_types as types
 from mcp.server import ServerRequestContext
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tool_server.mcp_api.calls import Invoke, Keeper, ToolCalls
 from tool_server.mcp_api.client_channels import Clients, Waiting
+from tool_server.mcp_api.completions import CompletionHandler
+from tool_server.mcp_api.content import Asking, PluginContent
 from tool_server.mcp_api.http_endpoint import HttpEndpoint, HttpSettings
 from tool_server.mcp_api.lane.answers import NAME, ServerInfo
 from tool_server.mcp_api.lane.http import Doors, HttpLane
 from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.notices import Notices
+from tool_server.mcp_api.prompts import PromptHandlers
+from tool_server.mcp_api.resources import ResourceHandlers
 from tool_server.mcp_api.sessions import STDIO, ClientSessions
+from tool_server.mcp_api.subscriptions import Subscriptions
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.mcp_api.view_choice import with_chosen_view
@@ -37,6 +43,14 @@ MAX_CLIENTS = 100_000
 INSTRUCTIONS = (
     "Each tool runs in a sandbox. Arguments are checked against the tool's schema; when a call is refused, the "
     "message names the path, what was expected and what was got, so correct the arguments and call again."
+)
+
+
+ALL_LISTS = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+"""Of every list clients are told when it changes."""
+
+_CACHEABLE: tuple[CacheableMethod, ...] = (
+    *("tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"),
 )
 
 
@@ -69,6 +83,7 @@ class McpServer:
         catalog: the snapshot in force.
         invoke: runs a tool.
         keeper: hands calls that wait for answers to their clients.
+        content: the plugins' prompts and resources.
         version: the server's.
         asking: bounds of such waiting.
         tracer: traces calls.
@@ -80,6 +95,7 @@ class McpServer:
         catalog: Callable[[], Catalog],
         invoke: Invoke,
         keeper: Keeper,
+        content: PluginContent,
         version: str,
         *,
         asking: AskingBounds = AskingBounds(),
@@ -98,28 +114,37 @@ class McpServer:
         """The calls that wait for clients of the handshake era."""
         clients = Clients(self._calls, self._sessions, self.waiting)
         handlers = ToolHandlers(self._listing, self._calls, clients, local)
+        asking_plugins = Asking(self._calls, clients, local)
+        prompts = PromptHandlers(self._listing, content, asking_plugins)
+        resources = ResourceHandlers(self._listing, content, asking_plugins)
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
+        self._subscriptions = Subscriptions(self._listing, asking_plugins, self._listen, self._sessions)
+        self.notices = Notices(catalog, self._bus, self._sessions)
+        """Tells clients what has changed."""
         self._server: Server[Any] = _Server(
             NAME,
             version=version,
             title=NAME,
             instructions=INSTRUCTIONS,
-            cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+            cache_hints=dict.fromkeys(_CACHEABLE, CacheHint(ttl_ms=0, scope="private")),
             on_list_tools=handlers.list_tools,
             on_call_tool=handlers.call_tool,
-            on_subscriptions_listen=self._listen,
+            on_list_prompts=prompts.list_prompts,
+            on_get_prompt=prompts.get_prompt,
+            on_list_resources=resources.list_resources,
+            on_list_resource_templates=resources.list_templates,
+            on_read_resource=resources.read_resource,
+            on_completion=CompletionHandler(content, asking_plugins).complete,
+            on_subscribe_resource=self._subscriptions.subscribe,
+            on_unsubscribe_resource=self._subscriptions.unsubscribe,
+            on_subscriptions_listen=self._subscriptions.listen,
             get_tool_input_schema=self._listing.input_schema_with_headers,
         )
         # The SDK's tracing middleware: making its spans costs as much as checking a call, wanted or not.
         self._server.middleware.clear()
         self._server.middleware.append(self._greet)
         self._server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
-
-    async def tools_changed(self) -> None:
-        """Tell every client that listens that the list of tools is another one now."""
-        await self._bus.publish(ToolsListChanged())
-        await self._sessions.tell(lambda session: session.send_tool_list_changed())
 
     def http_app(self, settings: HttpSettings) -> ASGIApp:
         """The Streamable HTTP endpoint, both eras. Which path leads here is the caller's choice.
@@ -181,8 +206,7 @@ class _Server(Server[Any]):
 
     def create_initialization_options(self, *args: Any, **options: Any) -> InitializationOptions:
         """See the SDK's."""
-        changes = NotificationOptions(tools_changed=True)
-        return super().create_initialization_options(changes, *args[1:], **options)
+        return super().create_initialization_options(ALL_LISTS, *args[1:], **options)
 
 
 async def _live(endpoint: HttpEndpoint, receive: Receive, send: Send) -> None:

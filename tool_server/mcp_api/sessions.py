@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -35,6 +35,8 @@ class ClientSession:
     """Whose session it is: nobody else is served in it."""
     level: str = LOG_LEVELS[0]
     """The least severe log messages that it wants."""
+    uris: set[str] = field(default_factory=set[str])
+    """The resources of which it wants to know when they change."""
     session: ServerSession | None = None
     """The way to it, once it has said that it is ready."""
 
@@ -82,10 +84,10 @@ class ClientSessions:
         if found is not None:
             found.session = context.session
 
-    async def tell(self, notify: Callable[[ServerSession], Awaitable[None]]) -> None:
-        """Tell every client that is ready; one that has gone is forgotten."""
+    async def tell(self, notify: Callable[[ServerSession], Awaitable[None]], uri: str | None = None) -> None:
+        """Tell every client that is ready, or those that subscribed to a resource; one that has gone is forgotten."""
         for name, client in tuple(self._sessions.items()):
-            if client.session is None:
+            if client.session is None or (uri is not None and uri not in client.uris):
                 continue
             try:
                 with anyio.fail_after(_NOTICE_SECONDS):

@@ -9,13 +9,23 @@ from tool_server.inspection.client_requests import ask_request, notification
 from tool_server.model.call import Call
 from tool_server.model.client import ClientAnswer, ClientRequest, missing_capability
 from tool_server.model.json_value import JsonObject, compact_json
+from tool_server.sandbox.announcements import Announcer
 from tool_server.sandbox.host_calls import Handler, HostCall, HostReply, forgiving
 from tool_server.sandbox.protocol import USER
 
 
-def client_functions() -> Mapping[tuple[str, str], Handler]:
-    """For `HostFunctions`."""
-    named = {"ask_client": _ask_client, "notify_client": _notify_client, "get_client": _get_client}
+def client_functions(announcer: Announcer | None = None) -> Mapping[tuple[str, str], Handler]:
+    """For `HostFunctions`.
+
+    Args:
+        announcer: hands on what plugins announce to whoever listens; by default nobody is told.
+    """
+
+    async def notify_client(question: HostCall) -> HostReply:
+        await _notify(question, announcer)
+        return HostReply(value=0)
+
+    named: dict[str, Handler] = {"ask_client": _ask_client, "notify_client": notify_client, "get_client": _get_client}
     return {(USER, name): forgiving(handler) for name, handler in named.items()}
 
 
@@ -59,10 +69,18 @@ async def _ask_client(question: HostCall) -> HostReply:
     return HostReply(compact_json({key: answer.result for key, answer in answers.items()}))
 
 
-async def _notify_client(question: HostCall) -> HostReply:
+async def _notify(question: HostCall, announcer: Announcer | None) -> None:
     method, params = notification(_argument(question))
-    await question.call.client.tell(method, without_secrets(question.call, params))
-    return HostReply(value=0)
+    params = without_secrets(question.call, params)
+    match method.split("/")[1:]:
+        case ["resources", "updated"]:
+            if announcer is not None:
+                await announcer.resource_updated(question.call, str(params["uri"]))
+        case [kind, "list_changed"]:
+            if announcer is not None:
+                await announcer.list_changed(question.call, kind)
+        case _:
+            await question.call.client.tell(method, params)
 
 
 async def _get_client(question: HostCall) -> HostReply:

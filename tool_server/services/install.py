@@ -61,7 +61,8 @@ class InstallService:
         now = self._clock.now()
         granted = None if granted is None else granted.normalised()
         if settings is not None:
-            ToolFilter(settings.bounded().skip_tools)
+            for patterns in settings.bounded().patterns:
+                ToolFilter(patterns)
 
         def pin(current: Installation | None) -> Installation:
             if current is not None:
