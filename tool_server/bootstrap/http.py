@@ -45,7 +45,8 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     """
     config = services.config
     invoke = SearchView(services.search, services.invoke.call).call
-    mcp = McpServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer)
+    tracer = services.observers.tracer
+    mcp = McpServer(lambda: services.catalog.current, invoke, VERSION, tracer, tasks=services.tasks)
     services.catalog.subscribe(mcp.tools_changed)
 
     async def ready() -> None:

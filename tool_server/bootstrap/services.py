@@ -30,6 +30,7 @@ from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
 from tool_server.services.search import SearchService
 from tool_server.services.secrets import SecretService
+from tool_server.services.tasks import TaskService
 from tool_server.services.tokens import TokenService
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Services:
     catalog: CatalogService
     search: SearchService
     invoke: InvokeService
+    tasks: TaskService
     tokens: TokenService
     secrets: SecretService
     health: HealthService
@@ -104,12 +106,14 @@ async def build(
         recorder = CallRecorder(storage.call_log, storage.journal, observers.listeners)
         secrets = SecretService(storage.secrets, clock)
         nested = NestedCalls(limits.nested_calls)
+        tasks = TaskService(storage.tasks, clock, limits.tasks.bounds(), limits.tasks.poll)
         async with (
             open_host_functions(config.egress, secrets.reveal, clock, nested, host_functions) as functions,
             open_pool(config, _program_reader(artifacts), functions) as pool,
             open_validation(config) as validation,
             recorder.running(),
             aclosing(SearchService(lambda: catalog.current, open_tool_index)) as search,
+            tasks.running(),
         ):
             if observers.metrics is not None:
                 observers.metrics.watch(pool, recorder)
@@ -134,6 +138,7 @@ async def build(
                 invoke=invoke,
                 search=search,
                 grants=GrantService(plugins, roots, _refresher(catalog)),
+                tasks=tasks,
                 tokens=TokenService(storage.tokens, clock),
                 secrets=secrets,
                 health=HealthService(plugins, artifacts, pool),

@@ -23,7 +23,12 @@ from tool_server.storage.stored_offers import read_offers
 from tool_server.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tool_server.bootstrap.services import Services
+    from tool_server.model.client import ClientAnswer
+    from tool_server.model.task import Task
+    from tool_server.services.tasks import Work
 
 QUIET_SECONDS = 1.0
 """When the services are opened although nothing was asked of them, so that what is wrong with them is told."""
@@ -61,7 +66,8 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
         invoke = SearchView(services.search, services.invoke.call).call
-        server = StdioServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer, caller)
+        tracer = services.observers.tracer
+        server = StdioServer(lambda: services.catalog.current, invoke, VERSION, tracer, caller, tasks=services.tasks)
         services.catalog.subscribe(server.tools_changed)
         settle()
         async with watching(services):
@@ -71,7 +77,7 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
 async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
-    server = StdioServer(opening.catalog, opening.call, VERSION, caller=caller, answered=opening.wanted)
+    server = StdioServer(opening.catalog, opening.call, VERSION, caller=caller, answered=opening.wanted, tasks=opening)
     over = anyio.Event()
 
     async def converse() -> None:
@@ -125,6 +131,27 @@ class _Opening:
     async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
         """See `SearchView.call`."""
         while self._invoke is None:
+            await self._opened()
+        return await self._invoke(name, arguments, caller)
+
+    async def start(self, tool: str, work: Work, caller: Caller, capabilities: JsonObject) -> Task:
+        """See `TaskService.start`."""
+        return await (await self._opened()).tasks.start(tool, work, caller, capabilities)
+
+    async def get(self, task_id: str, caller: Caller) -> Task:
+        """See `TaskService.get`."""
+        return await (await self._opened()).tasks.get(task_id, caller)
+
+    async def update(self, task_id: str, caller: Caller, answers: Mapping[str, ClientAnswer]) -> None:
+        """See `TaskService.update`."""
+        await (await self._opened()).tasks.update(task_id, caller, answers)
+
+    async def cancel(self, task_id: str, caller: Caller) -> None:
+        """See `TaskService.cancel`."""
+        await (await self._opened()).tasks.cancel(task_id, caller)
+
+    async def _opened(self) -> Services:
+        while self._services is None:
             self.wanted.set()
             await self._finished.wait()
-        return await self._invoke(name, arguments, caller)
+        return self._services

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from tool_server.config import Config
 from tool_server.errors import Unavailable
-from tool_server.interfaces import ArtifactStore, CallJournal, CallLog, PluginStore, SecretStore, TokenStore, ToolIndex
+from tool_server.interfaces import (
+    ArtifactStore,
+    CallJournal,
+    CallLog,
+    PluginStore,
+    SecretStore,
+    TaskStore,
+    TokenStore,
+    ToolIndex,
+)
 from tool_server.storage.artifacts import open_artifacts
 from tool_server.storage.calls import SqlCallLog
 from tool_server.storage.database import open_database
@@ -16,6 +25,7 @@ from tool_server.storage.journal import FileCallJournal
 from tool_server.storage.plugins import SqlPluginStore
 from tool_server.storage.sealing import Sealer
 from tool_server.storage.secrets import SqlSecretStore
+from tool_server.storage.tasks import SqlTaskStore
 from tool_server.storage.tokens import SqlTokenStore
 from tool_server.storage.tool_index import FtsToolIndex
 
@@ -30,6 +40,7 @@ class Storage:
     journal: CallJournal
     tokens: TokenStore
     secrets: SecretStore
+    tasks: TaskStore
 
 
 @asynccontextmanager
@@ -48,6 +59,7 @@ async def open_storage(config: Config) -> AsyncGenerator[Storage]:
             journal=FileCallJournal(config.data_dir / "journal"),
             tokens=SqlTokenStore(database),
             secrets=SqlSecretStore(database, Sealer(config.secrets_key.get_secret_value(), config.data_dir)),
+            tasks=SqlTaskStore(database),
         )
 
 

@@ -25,6 +25,7 @@ from tool_server.mcp_api.lane.answers import NAME, Answers, ServerInfo
 from tool_server.mcp_api.lane.http import Doors, HttpLane
 from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.tasks import TaskHandlers, Tasks
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.mcp_api.view_choice import with_chosen_view
@@ -70,6 +71,7 @@ class McpServer:
         version: the server's.
         tracer: traces calls.
         local: who calls over stdio; over HTTP it is whom the authentication found.
+        tasks: the tasks, for clients that can follow them; None: there are none.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class McpServer:
         version: str,
         tracer: CallTracer = NO_TRACER,
         local: Caller = LOCAL,
+        tasks: Tasks | None = None,
     ) -> None:
         self._listing = Listing(catalog)
         self._calls = ToolCalls(invoke, tracer)
@@ -102,6 +105,10 @@ class McpServer:
         )
         # The SDK's tracing middleware: making its spans costs as much as checking a call, wanted or not.
         self._server.middleware.clear()
+        if tasks is not None:
+            extension = TaskHandlers(tasks, self._listing, self._calls, local)
+            extension.register(self._server)
+            handlers.begin_task = extension.begin
 
     async def tools_changed(self) -> None:
         """Tell every client that listens that the list of tools is another one now."""

@@ -32,6 +32,7 @@ from tool_server.model.json_value import JsonObject
 
 if TYPE_CHECKING:
     from tool_server.mcp_api.server import McpServer
+    from tool_server.mcp_api.tasks import Tasks
 
 LONGEST_LINE = 16 * 2**20
 """Bytes of one message."""
@@ -52,6 +53,7 @@ class StdioServer:
         tracer: traces calls.
         caller: who calls, which is the user who started this process.
         answered: is set once the first answer is written, or the conversation is over.
+        tasks: the tasks, for a client that can follow them.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class StdioServer:
         tracer: CallTracer = NO_TRACER,
         caller: Caller = LOCAL,
         answered: anyio.Event | None = None,
+        tasks: Tasks | None = None,
     ) -> None:
         self._catalog = catalog
         self._tracer = tracer
         self._invoke = invoke
         self._version = version
         self._caller = caller
+        self._tasks = tasks
         self._sdk: _SdkConversation | None = None
         self._answered = anyio.Event() if answered is None else answered
 
@@ -126,7 +130,7 @@ class StdioServer:
     def _make_sdk(self) -> McpServer:
         from tool_server.mcp_api.server import McpServer
 
-        return McpServer(self._catalog, self._invoke, self._version, self._tracer, self._caller)
+        return McpServer(self._catalog, self._invoke, self._version, self._tracer, self._caller, self._tasks)
 
 
 class _SdkConversation:

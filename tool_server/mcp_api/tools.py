@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import mcp_types as types
@@ -18,6 +19,10 @@ from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.json_value import JsonObject
 
+BeginTask = Callable[
+    [ServerRequestContext[Any, Any], types.CallToolRequestParams], Awaitable[types.CallToolResult | None]
+]
+
 
 class ToolHandlers:
     """The two handlers.
@@ -32,6 +37,8 @@ class ToolHandlers:
         self._listing = listing
         self._calls = calls
         self._local = local
+        self.begin_task: BeginTask | None = None
+        """Makes tasks of some calls, where there are any; see `TaskHandlers.begin`."""
 
     async def list_tools(
         self, context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
@@ -53,6 +60,8 @@ class ToolHandlers:
         self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Run one tool, over HTTP for whom the authentication found, over stdio for the local user."""
+        if self.begin_task is not None and (begun := await self.begin_task(context, params)) is not None:
+            return begun
         name, arguments, request = params.name, params.arguments or {}, context.request
         origin = Origin(context.meta, None if request is None else request.headers)
         try:

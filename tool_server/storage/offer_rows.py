@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from tool_server.model.catalog import Offer, OfferChanges, OfferedTool
-from tool_server.model.tool import QuarantinedTool
+from tool_server.model.tool import QuarantinedTool, TaskSupport
 
 INSTALLATION_REVISION = "installations"
 """The row of `counters` that grows with every change of an installation."""
@@ -31,7 +31,7 @@ WHERE installation_changes.revision > :seen
 
 _SELECT_TOOLS = """
 SELECT offered_tools.plugin, offered_tools.position, offered_tools.name, offered_tools.tool,
-       offered_tools.needs_headers, offered_tools.listing
+       offered_tools.needs_headers, offered_tools.listing, offered_tools.task
 FROM offered_tools
 """
 _IN_ORDER = "ORDER BY offered_tools.plugin, offered_tools.position"
@@ -65,8 +65,9 @@ class Head(NamedTuple):
     keywords: str | None
 
 
-ToolRow = tuple[str, int, str, str, bool, bytes]
-"""Plugin, position, MCP name, the tool's own name, whether it needs headers (0 or 1 will do), its listing."""
+ToolRow = tuple[str, int, str, str, bool, bytes, str | None]
+"""Plugin, position, MCP name, the tool's own name, whether it needs headers (0 or 1 will do), its listing, and its
+`TaskSupport` (None: forbidden)."""
 
 
 def changes(revision: int, heads: Iterable[Head], rows: Iterable[ToolRow], *, complete: bool) -> OfferChanges:
@@ -80,11 +81,13 @@ def changes(revision: int, heads: Iterable[Head], rows: Iterable[ToolRow], *, co
     """
     by_plugin = {head.plugin: head for head in heads}
     tools: dict[str, list[OfferedTool]] = {}
-    for plugin, position, name, tool, headers, wire in rows:
+    for plugin, position, name, tool, headers, wire, task in rows:
         head = by_plugin.get(plugin)
         if head is not None and head.version is not None:
             # The head's strings, not the row's own copies of them: there may be tens of thousands of rows.
             offered = OfferedTool(name, head.plugin, head.version, tool, position, head.revision, bool(headers), wire)
+            if task is not None:
+                offered = offered._replace(task=TaskSupport(task))
             tools.setdefault(head.plugin, []).append(offered)
     return OfferChanges(
         revision, {plugin: _offer(head, tools.get(plugin, ())) for plugin, head in by_plugin.items()}, complete

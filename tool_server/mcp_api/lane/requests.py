@@ -13,6 +13,9 @@ MODERN = "2026-07-28"
 CALL, LIST = "tools/call", "tools/list"
 
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+TASKS = "io.modelcontextprotocol/tasks"
+"""The extension of `mcp_api.tasks`."""
+
 _CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
@@ -45,6 +48,8 @@ class Call(NamedTuple):
 
     name: str
     arguments: JsonObject
+    tasks: bool = False
+    """Whether the client declares the extension `TASKS`."""
 
 
 class List(NamedTuple):
@@ -70,12 +75,25 @@ def read_request(value: object) -> Request | None:
 def read_modern(request: Request) -> Call | List | None:
     """What a request of the modern era asks for, None where that is not plain."""
     meta = request.params.get("_meta")
-    return _read(request) if type(meta) is dict and _is_plain_envelope(cast(Object, meta)) else None
+    if type(meta) is not dict or not _is_plain_envelope(cast(Object, meta)):
+        return None
+    asked = _read(request)
+    if isinstance(asked, Call) and declares_tasks(cast(Object, meta)[_CAPABILITIES_KEY]):
+        return asked._replace(tasks=True)
+    return asked
 
 
 def read_handshake(request: Request) -> Call | List | None:
     """What a request of the handshake era asks for, None where that is not plain."""
     return None if "_meta" in request.params else _read(request)
+
+
+def declares_tasks(capabilities: Mapping[str, object]) -> bool:
+    """Whether a client's capabilities name the extension `TASKS`."""
+    if not capabilities:
+        return False
+    extensions = capabilities.get("extensions")
+    return type(extensions) is dict and type(cast(Object, extensions).get(TASKS)) is dict
 
 
 def _read(request: Request) -> Call | List | None:

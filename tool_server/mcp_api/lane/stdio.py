@@ -122,8 +122,7 @@ class StdioLane:
         if self.era is Era.MODERN:
             return await self._take_modern(request)
         if self.era is Era.HANDSHAKE and isinstance(asked := read_handshake(request), Call):
-            self._start(request, asked, self._handshake)
-            return True
+            return self._take_call(request, asked, self._handshake)
         return False
 
     def greeted(self, request_id: int | str) -> None:
@@ -173,7 +172,7 @@ class StdioLane:
     async def _take_modern(self, request: Request) -> bool:
         match read_modern(request):
             case Call() as asked:
-                self._start(request, asked, self._modern)
+                return self._take_call(request, asked, self._modern)
             case List(cursor):
                 try:
                     page = self._listing.page(cursor, self._caller.view)
@@ -183,6 +182,12 @@ class StdioLane:
                     await self._write(self._modern.listed(request.id, page))
             case None:
                 return False
+        return True
+
+    def _take_call(self, request: Request, asked: Call, answers: Answers) -> bool:
+        if not self._listing.answers_at_once(asked, self._caller.view):
+            return False
+        self._start(request, asked, answers)
         return True
 
     def _start(self, request: Request, asked: Call, answers: Answers) -> None:
