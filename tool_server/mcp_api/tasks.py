@@ -36,7 +36,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from tool_server.errors import CallFailed, NotFound, Unavailable
+from tool_server.errors import CallFailed, InvalidInput, NotFound, Unavailable
 from tool_server.mcp_api.calls import Origin, ToolCalls
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.lane.requests import MODERN, TASKS, declares_tasks
@@ -164,7 +164,7 @@ class TaskHandlers:
         }
         try:
             await self._tasks.update(params.task_id, caller, answers)
-        except NotFound as error:
+        except (NotFound, InvalidInput) as error:
             raise MCPError(types.INVALID_PARAMS, error.message) from error
         except Unavailable as error:
             raise MCPError(types.INTERNAL_ERROR, error.message) from error

@@ -123,6 +123,15 @@ class Task:
         message = self.message if left else None
         return self._at(now, status=status, message=message, requests=left, answers={**self.answers, **fitting})
 
+    def unanswered(self, now: datetime) -> Self:
+        """Working again although answers are missing: nobody waits for them any more.
+
+        Raises:
+            Conflict: `task_over`.
+        """
+        self._require_running()
+        return self._at(now, status=TaskStatus.WORKING, message=None, requests={}, answers={})
+
     def completed(self, result: bytes, now: datetime) -> Self:
         """Over, with the call's result.
 

@@ -11,9 +11,6 @@ from tool_server.model.client import ClientAnswer, ClientRequest
 from tool_server.model.json_value import JsonObject
 from tool_server.model.task import Task, TaskStatus
 
-Change = Callable[[Callable[[Task], Task]], Awaitable[Task]]
-"""Puts what a function makes of the task in its place, and gives it back."""
-
 
 class TaskChannel:
     """A `ClientChannel`. Its owner calls `wake` when the stored task may have changed.
@@ -22,6 +19,7 @@ class TaskChannel:
         capabilities: what the client declared.
         ask: stores the questions.
         read: gives the task as it is now.
+        give_up: takes the questions back.
         patience_seconds: how long one round of answers may take.
     """
 
@@ -33,11 +31,13 @@ class TaskChannel:
         capabilities: JsonObject,
         ask: Callable[[Mapping[str, ClientRequest]], Awaitable[None]],
         read: Callable[[], Awaitable[Task]],
+        give_up: Callable[[], Awaitable[object]],
         patience_seconds: float,
     ) -> None:
         self._capabilities = capabilities
         self._ask = ask
         self._read = read
+        self._give_up = give_up
         self._patience_seconds = patience_seconds
         self._round = 0
         self._stirred = anyio.Event()
@@ -69,6 +69,7 @@ class TaskChannel:
                 task = await self._read()
                 if task.status is not TaskStatus.INPUT_REQUIRED:
                     return {key: task.answers[shown] for shown, key in keys.items()}
+        await self._give_up()
         raise Unavailable(
             "client_did_not_answer",
             f"nobody answered what the tool asks within {self._patience_seconds:g} s: call it again",

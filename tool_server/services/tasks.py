@@ -14,11 +14,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from tool_server.background import background
-from tool_server.errors import Conflict, NotFound, ToolServerError, Unavailable
+from tool_server.errors import Conflict, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.interfaces import Clock, TaskStore
 from tool_server.model.caller import Caller
 from tool_server.model.client import ClientAnswer, ClientChannel, ClientRequest
-from tool_server.model.json_value import JsonObject
+from tool_server.model.json_value import JsonObject, compact_json
 from tool_server.model.task import Task, TaskBounds, TaskFailure
 from tool_server.services.task_channel import TaskChannel
 
@@ -30,6 +30,8 @@ STORE_SECONDS = 30.0
 """How long a result waits for a database that does not take it."""
 RETRY_SECONDS = 0.5
 SHUTDOWN_SECONDS = 10.0
+ANSWER_BYTES = 256 * 1024
+"""Of the answers in one update, as JSON; a call that is run again can carry no more."""
 
 INTERRUPTED = TaskFailure("interrupted", "the server stopped while this task ran: call the tool again", {})
 
@@ -132,7 +134,11 @@ class TaskService:
 
         Raises:
             NotFound: as `get`.
+            InvalidInput: `answers_too_large`.
         """
+        size = sum(len(compact_json(answer.result)) for answer in answers.values())
+        if size > ANSWER_BYTES:
+            raise InvalidInput("answers_too_large", f"these answers have {size} bytes, more than {ANSWER_BYTES}")
         task = await self._find(task_id, caller.name)
         # Most answers that fit nothing come for tasks that are over: those wait for no writer.
         if answers.keys() & task.requests.keys():
@@ -205,7 +211,11 @@ class TaskService:
         async def read() -> Task:
             return await self._find(task.id, task.caller)
 
-        return TaskChannel(capabilities, ask, read, self._bounds.input_seconds)
+        async def give_up() -> Task:
+            now = self._clock.now()
+            return await self._change(task.id, lambda stored: stored.unanswered(now))
+
+        return TaskChannel(capabilities, ask, read, give_up, self._bounds.input_seconds)
 
     def _lives_until(self, now: datetime) -> datetime:
         return now + timedelta(seconds=LIFE_SECONDS)
