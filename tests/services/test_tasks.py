@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class Work:
     def __init__(self) -> None:
         self.began = anyio.Event()
         self.may_end = anyio.Event()
+        self.ended = anyio.Event()
         self.cancelled = False
 
     async def __call__(self, client: ClientChannel) -> bytes:
@@ -72,6 +74,7 @@ class Work:
         except anyio.get_cancelled_exc_class():
             self.cancelled = True
             raise
+        self.ended.set()
         return RESULT
 
 
@@ -238,6 +241,19 @@ async def test_a_result_that_is_too_large_to_keep_fails_the_task(
         failed = await reached(service, await start(service), TaskStatus.FAILED)
         assert failed.failure is not None
         assert (failed.failure.code, failed.result) == (code, None)
+
+
+async def test_a_result_waits_for_a_database_that_another_process_holds(tmp_path: Path, clock: SettableClock) -> None:
+    file, work = tmp_path / "tool-server.db", Work()
+    async with open_database(f"sqlite:///{file}", busy_timeout_ms=20) as database, serving(database, clock) as service:
+        task = await start(service, work)
+        with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            work.may_end.set()
+            await work.ended.wait()
+            assert (await service.get(task.id, CALLER)).status is TaskStatus.WORKING
+            assert service.running_here == 1
+        assert (await reached(service, task, TaskStatus.COMPLETED)).result == RESULT
 
 
 async def test_the_end_of_the_server_interrupts_what_runs(database: Database, clock: SettableClock) -> None:
