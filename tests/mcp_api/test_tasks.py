@@ -387,8 +387,17 @@ async def test_a_task_asks_its_client_and_goes_on_with_the_answers(registry: Reg
         assert (partly["status"], set(partly["inputRequests"])) == ("input_required", {shown["roots"], shown["poem"]})
         # Answered once: whatever comes later for the same question is ignored.
         await answer({shown["name"]: {"action": "cancel"}})
-        for wrong in ({shown["roots"]: {"action": "accept"}}, {shown["poem"]: {"role": "nobody"}}):
+        deep: JsonObject = {"roots": []}
+        for _ in range(300):
+            deep = {"roots": [], "_meta": deep}
+        for wrong in (
+            {shown["roots"]: {"action": "accept"}},
+            {shown["poem"]: {"role": "nobody"}},
+            {shown["roots"]: {"roots": [], "_meta": {"half of a pair": "\ud800"}}},
+            {shown["roots"]: deep},
+        ):
             assert (await answer(wrong))["error"]["code"] == INVALID_PARAMS
+        assert await get(client, task) == partly
         await answer({shown["roots"]: GOOD["roots"], shown["poem"]: GOOD["poem"]})
         assert (await reached(client, task, "completed"))["result"] == GOOD
 

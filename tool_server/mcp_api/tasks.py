@@ -23,7 +23,9 @@ What the wire looks like, from SEP-2663 (https://modelcontextprotocol.io/seps/26
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
@@ -36,7 +38,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from tool_server.errors import CallFailed, InvalidInput, NotFound, Unavailable
+from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.mcp_api.calls import Origin, ToolCalls
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.lane.requests import MODERN, TASKS, declares_tasks
@@ -56,6 +58,9 @@ _ANSWERS: Mapping[str, type[types.Result]] = {
     SAMPLE: types.CreateMessageResultWithTools,
     ROOTS: types.ListRootsResult,
 }
+
+logger = logging.getLogger(__name__)
+
 _TRACE_HEADERS = ("traceparent", "tracestate")
 _DONE: JsonObject = {"resultType": "complete"}
 
@@ -151,34 +156,27 @@ class TaskHandlers:
     async def get(self, context: Context, params: TaskParams) -> Any:
         """`tasks/get`."""
         caller = self._admitted(context, params)
-        return {**_DONE, **_detailed(await self._found(params.task_id, caller))}
+        with _protocol_errors():
+            return {**_DONE, **_detailed(await self._tasks.get(params.task_id, caller))}
 
     async def update(self, context: Context, params: UpdateTaskParams) -> Any:
         """`tasks/update`."""
         caller = self._admitted(context, params)
-        task = await self._found(params.task_id, caller)
-        answers = {
-            key: _answer(task.requests[key].method, key, response)
-            for key, response in params.input_responses.items()
-            if key in task.requests
-        }
-        try:
+        with _protocol_errors():
+            task = await self._tasks.get(params.task_id, caller)
+            answers = {
+                key: _answer(task.requests[key].method, key, response)
+                for key, response in params.input_responses.items()
+                if key in task.requests
+            }
             await self._tasks.update(params.task_id, caller, answers)
-        except (NotFound, InvalidInput) as error:
-            raise MCPError(types.INVALID_PARAMS, error.message) from error
-        except Unavailable as error:
-            raise MCPError(types.INTERNAL_ERROR, error.message) from error
         return dict(_DONE)
 
     async def cancel(self, context: Context, params: TaskParams) -> Any:
         """`tasks/cancel`."""
         caller = self._admitted(context, params)
-        try:
+        with _protocol_errors():
             await self._tasks.cancel(params.task_id, caller)
-        except NotFound as error:
-            raise MCPError(types.INVALID_PARAMS, error.message) from error
-        except Unavailable as error:
-            raise MCPError(types.INTERNAL_ERROR, error.message) from error
         return dict(_DONE)
 
     def _caller(self, context: Context) -> Caller:
@@ -195,24 +193,30 @@ class TaskHandlers:
                 raise MCPError(types.HEADER_MISMATCH, "the header Mcp-Name does not repeat the parameter 'taskId'")
         return self._caller(context)
 
-    async def _found(self, task_id: str, caller: Caller) -> Task:
-        try:
-            return await self._tasks.get(task_id, caller)
-        except NotFound as error:
-            raise MCPError(types.INVALID_PARAMS, error.message) from error
-        except Unavailable as error:
-            raise MCPError(types.INTERNAL_ERROR, error.message) from error
-
     def _work(self, name: str, arguments: JsonObject, caller: Caller, origin: Origin) -> Work:
         async def work(client: ClientChannel) -> bytes:
-            result = await self._calls.call(name, arguments, caller, origin)
             try:
+                result = await self._calls.call(name, arguments, caller, origin)
                 return compact_json(serialized_result(result, MODERN))
-            except ValidationError as error:
-                # As the SDK says it where the call is waited for.
+            except ToolServerError:
+                raise
+            except Exception as error:
+                # Part of MCP's top-level translation table. As the SDK says it where the call is waited for.
+                logger.exception("a task of %r gave a result that cannot be sent", name)
                 raise CallFailed("bad_output", "Handler returned an invalid result") from error
 
         return work
+
+
+@contextmanager
+def _protocol_errors() -> Generator[None]:
+    """Turn what the tasks raise into JSON-RPC errors: these methods have no results that could say it."""
+    try:
+        yield
+    except (NotFound, InvalidInput) as error:
+        raise MCPError(types.INVALID_PARAMS, error.message) from error
+    except Unavailable as error:
+        raise MCPError(types.INTERNAL_ERROR, error.message) from error
 
 
 def _declares(context: Context) -> bool:

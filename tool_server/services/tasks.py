@@ -18,7 +18,7 @@ from tool_server.errors import Conflict, InvalidInput, NotFound, ToolServerError
 from tool_server.interfaces import Clock, TaskStore
 from tool_server.model.caller import Caller
 from tool_server.model.client import ClientAnswer, ClientChannel, ClientRequest
-from tool_server.model.json_value import JsonObject, compact_json
+from tool_server.model.json_value import JsonObject, compact_json, parse_json
 from tool_server.model.task import Task, TaskBounds, TaskFailure
 from tool_server.services.task_channel import TaskChannel
 
@@ -134,11 +134,12 @@ class TaskService:
 
         Raises:
             NotFound: as `get`.
-            InvalidInput: `answers_too_large`.
+            InvalidInput: `answers_too_large`; `invalid_json`, they cannot be stored.
         """
-        size = sum(len(compact_json(answer.result)) for answer in answers.values())
-        if size > ANSWER_BYTES:
-            raise InvalidInput("answers_too_large", f"these answers have {size} bytes, more than {ANSWER_BYTES}")
+        written = compact_json({key: answer.result for key, answer in answers.items()})
+        if len(written) > ANSWER_BYTES:
+            raise InvalidInput("answers_too_large", f"these answers are longer than {ANSWER_BYTES} bytes")
+        parse_json(written, what="an answer")
         task = await self._find(task_id, caller.name)
         # Most answers that fit nothing come for tasks that are over: those wait for no writer.
         if answers.keys() & task.requests.keys():

@@ -230,7 +230,8 @@ tasks = Table(
     # Bytes of the result, so that bounds are kept without reading it.
     Column("size", BigInteger, nullable=False),
     Column("result", LargeBinary),
-    Index(None, "caller"),
+    # Covers the sums by which bounds are kept.
+    Index(None, "caller", "size"),
     Index(None, "expires_at"),
     Index(None, "owned_until"),
 )

@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("result", sa.LargeBinary),
         sa.PrimaryKeyConstraint("id", name="pk_tasks"),
     )
-    op.create_index("ix_tasks_caller", "tasks", ["caller"])
+    op.create_index("ix_tasks_caller_size", "tasks", ["caller", "size"])
     op.create_index("ix_tasks_expires_at", "tasks", ["expires_at"])
     op.create_index("ix_tasks_owned_until", "tasks", ["owned_until"])
 
