@@ -38,8 +38,7 @@ TEMPLATE = ResourceTemplateDefinition(
     name="notes",
     source=TypeSource.DESCRIBED,
     binding=Binding(export="read_resource", output=OutputForm.RESOURCE),
-    _meta={"a": 1},
-)
+).model_copy(update={"meta": {"a": 1}})
 
 
 def with_items(release: Release) -> Release:
