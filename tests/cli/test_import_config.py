@@ -73,7 +73,7 @@ def test_an_imported_plugin_runs_with_what_its_file_allowed(place: Workplace) ->
         "env_vars: SIZE": "mapped",
         "env_vars: TOOL_SERVER_X": "not mapped",
         "memory_limit": "mapped",
-        "skip_prompts": "not mapped",
+        "skip_prompts": "partly",
         "skip_tools": "partly",
     }
     assert lines_of(done) == {"auths": "not mapped", "timeout": "partly"}

@@ -100,7 +100,7 @@ async def test_arguments_and_variables_are_completed_by_the_plugin(services: Ser
 
 
 async def test_without_an_export_that_completes_nothing_is_completed(services: Services, name: str) -> None:
-    fields = {**items_of(scheme(name)), "resources": [], "resourceTemplates": []}
+    fields: dict[str, Any] = {**items_of(scheme(name)), "resources": [], "resourceTemplates": []}
     await offer(services, name, wasm=item_guest("chatter"), **fields)
     result = await services.content.complete_prompt(f"{name}_review", "tone", "k", {}, CALLER)
     assert result == {"completion": {"values": [], "hasMore": False}}
