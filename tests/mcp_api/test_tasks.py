@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +20,7 @@ from tests.http_api.registry import Registry, running_registry
 from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN, body_of, call, headers_of, post, text_of
 from tests.services.publishing import ANYTHING, offer, until
 from tests.support.guests import compile_c, guest
+from tests.support.kernel import children_of
 from tests.support.plugins import TRIAL_SOURCE
 from tool_server.bootstrap.http import http_application
 from tool_server.errors import NotFound
@@ -390,12 +393,13 @@ async def test_a_task_asks_its_client_and_goes_on_with_the_answers(registry: Reg
         deep: JsonObject = {"roots": []}
         for _ in range(300):
             deep = {"roots": [], "_meta": deep}
-        for wrong in (
+        refused: list[dict[str, Any]] = [
             {shown["roots"]: {"action": "accept"}},
             {shown["poem"]: {"role": "nobody"}},
             {shown["roots"]: {"roots": [], "_meta": {"half of a pair": "\ud800"}}},
             {shown["roots"]: deep},
-        ):
+        ]
+        for wrong in refused:
             assert (await answer(wrong))["error"]["code"] == INVALID_PARAMS
         assert await get(client, task) == partly
         await answer({shown["roots"]: GOOD["roots"], shown["poem"]: GOOD["poem"]})
@@ -465,3 +469,31 @@ async def test_the_lane_answers_all_calls_but_those_that_may_become_tasks(regist
             before = lane.answered
             await ask(client, "tools/call", {"name": name, "arguments": {"name": "A"}}, capabilities)
             assert (lane.answered - before == 1) is by_lane, (name, capabilities)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_thousand_abandoned_tasks_leave_no_row_no_task_and_no_worker(tmp_path: Path) -> None:
+    wasm = compile_c(f"{TRIAL_SOURCE}\nEXPORT(spin) {{ volatile u32 x = 0; while (1) x++; return 0; }}")
+    tools = {name: tool("required") for name in ("greet", "error", "spin")}
+    settings = {"limits": {"tasks": {"caller_kept": 1_000, "run": "5s", "keep": "12s"}}}
+    async with running_registry(tmp_path / "data", **settings) as registry:
+        await offer(registry.services, "job", wasm=wasm, tools=tools, limits={"timeout": "60s"})
+        services = registry.services
+        async with registry.client() as client:
+            await reached(client, await begin(client, "job_greet", {"name": "Ada"}), "completed")
+            before = len(asyncio.all_tasks()), len(children_of(os.getpid()))
+
+            async def begin_some(kind: int) -> None:
+                for number in range(33):
+                    name = "job_spin" if number == 0 and kind % 3 == 0 else ("job_greet", "job_error")[kind % 2]
+                    await begin(client, name, {"name": "Ada"})
+
+            async with anyio.create_task_group() as group:
+                for kind in range(30):
+                    group.start_soon(begin_some, kind)
+            assert kept(registry) > 0
+        await until(lambda: services.tasks.running_here == 0 and kept(registry) == 0, 60)
+        assert (services.pool.busy, services.pool.waiting) == (0, 0)
+        # A worker that was killed has been followed by another one, perhaps by the spare that stood ready.
+        await until(lambda: (len(asyncio.all_tasks()), len(children_of(os.getpid()))) <= before)
