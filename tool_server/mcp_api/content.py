@@ -72,13 +72,18 @@ class Asking:
             MCPError: it failed.
         """
         try:
-            if context.request is None:
-                result = await work
-            else:
-                result = await self._calls.while_connected(context.request.receive, work, {})
+            result = await self._awaited(context, work)
         except Exception as error:
             raise failed_request(error, context.protocol_version) from error
+        if result is None:
+            raise MCPError(types.INTERNAL_ERROR, "the client has gone")
         return {"resultType": "complete", **result}
+
+    async def _awaited(self, context: Context, work: Awaitable[JsonObject | None]) -> JsonObject | None:
+        """What the work gives, None where the client has gone."""
+        if context.request is None:
+            return await work
+        return await self._calls.while_connected(context.request.receive, work, None)
 
 
 def failed_request(error: Exception, version: str) -> MCPError:
