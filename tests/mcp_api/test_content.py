@@ -14,8 +14,9 @@ from mcp.client.subscriptions import PromptsListChanged, ResourcesListChanged, R
 
 from tests.http_api.registry import Registry
 from tests.mcp_api.wire import CLIENT_MODES, ERAS, HANDSHAKE, MODERN, post
-from tests.services.publishing import offer
+from tests.services.publishing import offer, until
 from tests.support.item_guests import ITEMS, item_guest
+from tool_server.model.call import Outcome
 from tool_server.model.caller import LOCAL, Scope
 from tool_server.model.view import View
 
@@ -271,3 +272,23 @@ async def test_without_a_session_nobody_subscribes(notes: Registry) -> None:
     async with notes.client() as client:
         answer = await ask(client, HANDSHAKE, "resources/subscribe", {"uri": URI})
     assert answer["error"]["code"] == -32600
+
+
+async def test_a_prompt_whose_client_hangs_up_is_stopped(notes: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    fields: dict[str, Any] = {
+        "resourceTemplates": [{"uriTemplate": "slow:{+rest}", "name": "slow"}],
+        "limits": {"timeout": "30s"},
+    }
+    await offer(notes.services, "slow", wasm=item_guest("hostile"), prompts={"say": {}}, **fields)
+    uri = "slow:x?8"  # never ends
+    async with notes.client() as client:
+        with anyio.move_on_after(1):
+            await ask(client, MODERN, "resources/read", {"uri": uri})
+
+    async def cancelled() -> bool:
+        records = await notes.services.call_log.recent(1, tool=f"resources/read {uri}")
+        return bool(records) and records[0].outcome is Outcome.CANCELLED
+
+    await until(cancelled)
+    assert "Traceback" not in caplog.text
+    await notes.services.install.uninstall("slow", LOCAL)

@@ -20,6 +20,7 @@ from tests.http_api.registry import Registry, running_registry
 from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN, body_of, call, headers_of, post, text_of
 from tests.services.publishing import ANYTHING, offer, until
 from tests.support.guests import compile_c, guest
+from tests.support.interface_guests import interface_guest
 from tests.support.kernel import children_of
 from tests.support.plugins import TRIAL_SOURCE
 from tool_server.bootstrap.http import http_application
@@ -177,19 +178,26 @@ async def test_the_call_survives_a_client_that_hangs_up_and_comes_back(registry:
         assert (done["status"], done["result"]["content"][0]["text"]) == ("completed", "worked")
 
 
-async def test_a_client_that_hangs_up_before_the_announcement_leaves_a_task_that_ends(registry: Registry) -> None:
+async def test_a_client_that_hangs_up_before_the_announcement_leaves_nothing_running_for_ever(
+    registry: Registry,
+) -> None:
     body = body_of(MODERN, "tools/call", {"name": "job_busy", "arguments": {"rounds": A_WHILE}})
     body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = DECLARED
     content = json.dumps(body).encode()
     host, port = registry.url.removeprefix("http://").split(":")
-    headers = {**headers_of(MODERN, "tools/call", "job_busy"), "Host": f"{host}:{port}", "Content-Length": len(content)}
+    headers = {
+        **headers_of(MODERN, "tools/call", "job_busy"),
+        "Host": f"{host}:{port}",
+        "Content-Length": len(content),
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    async with await anyio.connect_tcp(host, int(port)) as stream:
-        await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + content)
-    tasks, before = registry.services.tasks, await tool_calls(registry, "job_busy")
-    await until(lambda: tasks.running_here == 1)
-    await until(lambda: tasks.running_here == 0)
-    assert await tool_calls(registry, "job_busy") == before + 1
+    for _ in range(4):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + content)
+    # Nobody knows those tasks: they are not begun, or end by themselves and are forgotten with the others.
+    async with registry.client() as client:
+        await reached(client, await begin(client, "job_greet", {"name": "Ada"}), "completed")
+    await until(lambda: registry.services.tasks.running_here == 0 and registry.services.pool.busy == 0)
 
 
 async def tool_calls(registry: Registry, name: str) -> int:
@@ -273,14 +281,43 @@ async def test_a_tool_that_is_not_there_is_refused_before_any_task(registry: Reg
 
 
 async def test_a_tool_that_asks_first_becomes_a_task_with_the_answers(registry: Registry) -> None:
-    params: dict[str, Any] = {"name": "job_add", "arguments": {"a": 1, "b": 2}}
+    wasm = interface_guest("ask_client")
+    await offer(registry.services, "asks-first", wasm=wasm, tools={"ask_client": tool("after-input")})
+    form: dict[str, Any] = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+    arguments = {"requests": {"name": {"method": "elicitation/create", "params": form}}}
+    params: dict[str, Any] = {"name": "asks-first_ask_client", "arguments": arguments}
+    able: JsonObject = {**DECLARED, "elicitation": {}}
+    answers = {"name": {"action": "accept", "content": {"name": "Ada"}}}
     async with registry.client() as client:
-        first = await ask(client, "tools/call", params)
-        assert first["result"]["resultType"] == "complete"  # it asked nothing
-        answers = {"name": {"action": "accept", "content": {"name": "Ada"}}}
-        second = await ask(client, "tools/call", {**params, "inputResponses": answers})
-        assert second["result"]["resultType"] == "task"
-        await reached(client, second["result"], "completed")
+        first = (await ask(client, "tools/call", params, able))["result"]
+        assert (first["resultType"], first["inputRequests"].keys()) == ("input_required", {"name"})
+        given = {**params, "inputResponses": answers, "requestState": first["requestState"]}
+        second = (await ask(client, "tools/call", given, able))["result"]
+        assert second["resultType"] == "task"
+        done = await reached(client, second, "completed")
+        assert json.loads(done["result"]["content"][0]["text"]) == {"answer": answers}
+        again = await ask(client, "tools/call", given, able)
+        assert again["error"] == {**again["error"], "code": INVALID_PARAMS, "data": {"reason": "invalid_request_state"}}
+        without = await ask(client, "tools/call", {**params, "inputResponses": answers}, able)
+        assert without["error"]["code"] == INVALID_PARAMS
+
+
+async def test_a_task_asks_its_client_and_its_guest_goes_on_with_the_answer(registry: Registry) -> None:
+    wasm = interface_guest("ask_client")
+    await offer(registry.services, "asks-later", wasm=wasm, tools={"ask_client": tool("required")})
+    form: dict[str, Any] = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+    arguments = {"requests": {"name": {"method": "elicitation/create", "params": form}}}
+    params: dict[str, Any] = {"name": "asks-later_ask_client", "arguments": arguments}
+    able: JsonObject = {**DECLARED, "elicitation": {}}
+    async with registry.client() as client:
+        task = (await ask(client, "tools/call", params, able))["result"]
+        asking = await reached(client, task, "input_required")
+        assert registry.services.pool.busy == 0
+        (key,) = asking["inputRequests"]
+        answer = {"action": "accept", "content": {"name": "Ada"}}
+        await ask(client, "tasks/update", {"taskId": task["taskId"], "inputResponses": {key: answer}})
+        done = await reached(client, task, "completed")
+    assert json.loads(done["result"]["content"][0]["text"]) == {"answer": {"name": answer}}
 
 
 async def test_the_parameter_of_the_older_protocol_makes_no_task(registry: Registry) -> None:
@@ -378,7 +415,7 @@ async def test_a_task_asks_its_client_and_goes_on_with_the_answers(registry: Reg
         asking = await reached(client, task, "input_required")
         assert asking["statusMessage"]
         keys = {request["method"]: key for key, request in asking["inputRequests"].items()}
-        assert asking["inputRequests"][keys[ELICIT]]["params"] == QUESTIONS["name"].params
+        assert asking["inputRequests"][keys[ELICIT]]["params"] == {**QUESTIONS["name"].params, "mode": "form"}
         shown = {name: keys[question.method] for name, question in QUESTIONS.items()}
 
         async def answer(responses: Mapping[str, Any]) -> dict[str, Any]:

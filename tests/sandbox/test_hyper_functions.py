@@ -173,4 +173,6 @@ async def test_a_call_that_asks_for_secret_after_secret_is_ended() -> None:
 
 async def test_an_argument_that_is_too_large_is_not_parsed() -> None:
     with pytest.raises(InvalidInput, match="at most 1048576 bytes"):
-        await ask(Listener(ClientAnswer({})), make_call(), "notify_url_elicitation_completed", {"elicitationId": "a" * 2**20})
+        await ask(
+            Listener(ClientAnswer({})), make_call(), "notify_url_elicitation_completed", {"elicitationId": "a" * 2**20}
+        )

@@ -81,6 +81,7 @@ class Asking:
             MCPError: it failed.
         """
         try:
+<<<<<<< HEAD
             return {"resultType": "complete", **await self._while_connected(context, work)}
         except Exception as error:
             raise failed_request(error, context.protocol_version) from error
@@ -111,6 +112,20 @@ class Asking:
             return await work
         nobody_there = cast(T, {})
         return await self._calls.while_connected(request.receive, work, nobody_there)
+=======
+            result = await self._awaited(context, work)
+        except Exception as error:
+            raise failed_request(error, context.protocol_version) from error
+        if result is None:
+            raise MCPError(types.INTERNAL_ERROR, "the client has gone")
+        return {"resultType": "complete", **result}
+>>>>>>> offers
+
+    async def _awaited(self, context: Context, work: Awaitable[JsonObject | None]) -> JsonObject | None:
+        """What the work gives, None where the client has gone."""
+        if context.request is None:
+            return await work
+        return await self._calls.while_connected(context.request.receive, work, None)
 
 
 def failed_request(error: Exception, version: str) -> MCPError:
