@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import mcp_types as types
@@ -81,7 +81,6 @@ class Asking:
             MCPError: it failed.
         """
         try:
-<<<<<<< HEAD
             return {"resultType": "complete", **await self._while_connected(context, work)}
         except Exception as error:
             raise failed_request(error, context.protocol_version) from error
@@ -110,22 +109,15 @@ class Asking:
         request = context.request
         if request is None or not request.state.watch_client:
             return await work
-        nobody_there = cast(T, {})
-        return await self._calls.while_connected(request.receive, work, nobody_there)
-=======
-            result = await self._awaited(context, work)
-        except Exception as error:
-            raise failed_request(error, context.protocol_version) from error
-        if result is None:
-            raise MCPError(types.INTERNAL_ERROR, "the client has gone")
-        return {"resultType": "complete", **result}
->>>>>>> offers
+        done: list[T] = []
 
-    async def _awaited(self, context: Context, work: Awaitable[JsonObject | None]) -> JsonObject | None:
-        """What the work gives, None where the client has gone."""
-        if context.request is None:
-            return await work
-        return await self._calls.while_connected(context.request.receive, work, None)
+        async def keep() -> None:
+            done.append(await work)
+
+        await self._calls.while_connected(request.receive, keep(), None)
+        if not done:
+            raise MCPError(types.INTERNAL_ERROR, "the client has gone")
+        return done[0]
 
 
 def failed_request(error: Exception, version: str) -> MCPError:
