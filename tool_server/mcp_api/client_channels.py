@@ -15,7 +15,7 @@ from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from tool_server.errors import CallFailed, InvalidInput, Unavailable
 from tool_server.inspection.hyper_host import LOG_LEVELS
@@ -27,6 +27,10 @@ from tool_server.model.suspended_call import SuspendedCall
 from tool_server.model.transcript import Transcript
 
 LEVEL_KEY = "io.modelcontextprotocol/logLevel"
+
+
+class _Null(RootModel[None]):
+    """JSON's null where the SDK writes it: None itself it leaves out."""
 
 
 class Waiting:
@@ -90,9 +94,11 @@ class RequestClient:
                 values = cast("dict[str, Any]", params)
                 await session.report_progress(values["progress"], values.get("total"), values.get("message"))
             case "notifications/message" if self._wants(params.get("level")):
-                message = types.LoggingMessageNotificationParams.model_validate(params)
+                data = _Null(None) if params["data"] is None else params["data"]
+                message = types.LoggingMessageNotificationParams.model_validate({**params, "data": data})
                 await session.send_notification(types.LoggingMessageNotification(params=message), related)
-            case "notifications/elicitation/complete":
+            case "notifications/elicitation/complete" if self.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+                # 2026-07-28 has no such notice: there the client calls once more.
                 await session.send_elicit_complete(str(params.get("elicitationId")), related)
             case _:
                 pass
