@@ -1,12 +1,8 @@
-"""Plugins of hyper-mcp v1 and v2 and an mcp.run servlet, unchanged, by way of the SDK's client and of Mastra."""
+"""Plugins of hyper-mcp v1 and v2 and an mcp.run servlet, unchanged, by way of the SDK's client."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,59 +12,23 @@ from mcp import Client, StdioServerParameters
 
 from tests.mcp_api.wire import CLIENT_MODES, ERAS, MODERN
 from tests.services.publishing import until
-from tests.support.guests import guest
-from tests.support.person import Person
-from tests.support.server import (
-    RunningServer,
-    extism_registry,
-    running_server,
-    server_environment,
-    stdio_command,
+from tests.support.foreign_plugins import (
+    BLOCKS,
+    DATED,
+    FORM,
+    GENERATIONS,
+    PAGE,
+    SAMPLE,
+    SECRET,
+    TOOLS,
+    answer_of,
+    use,
 )
+from tests.support.person import Person
+from tests.support.server import RunningServer, server_environment, stdio_command
 
 pytestmark = pytest.mark.timeout(300)
 
-GUESTS = {"first": "hyper_v1_surface", "second": "hyper_v2_surface", "servlet": "mcp_run_surface"}
-GENERATIONS = ["first", "second"]
-SECRET = "kept-by-the-server"
-BLOCKS: dict[str, Any] = {
-    "get_keyring_secret": {"service": "app", "user": "admin"},
-    "get_access_token": {"client_id": "admin", "token_endpoint_url": "https://app/token"},
-    "create_elicitation": {"message": "Who?", "requestedSchema": {"type": "object", "properties": {}}},
-    "create_message": {"messages": [], "maxTokens": 1},
-    "list_roots": {},
-    "notify_logging_message": {"level": "info", "data": "from the guest"},
-    "notify_progress": {"progressToken": "p", "progress": 1},
-    "notify_resource_updated": {"uri": "file:///a"},
-    "notify_url_elicitation_completed": {"elicitationId": "e"},
-    "notify_tool_list_changed": {},
-    "notify_prompt_list_changed": {},
-    "notify_resource_list_changed": {},
-}
-ANSWERS: dict[str, Any] = {
-    "get_access_token": {"access_token": "[secret app.admin]", "expires_at": None, "scopes": None},
-    "create_elicitation": {"action": "decline", "content": {"error": "Peer does not support form elicitation"}},
-    "create_message": {
-        "role": "assistant",
-        "content": {"type": "text", "text": "Peer does not support sampling"},
-        "model": "",
-        "stopReason": "error",
-    },
-    "list_roots": {"roots": []},
-}
-
-FORM: dict[str, Any] = {
-    "message": "Name?",
-    "requestedSchema": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
-}
-DATED: dict[str, Any] = {
-    "message": "When?",
-    # As hyper-mcp's schema generator writes it.
-    "requestedSchema": {"type": "object", "properties": {"at": {"type": "string", "format": "date_time"}}},
-    "timeout": 60,
-}
-PAGE = {"mode": "url", "message": "Sign in", "url": "https://example.com/", "elicitationId": "e1"}
-SAMPLE = {"messages": [{"role": "user", "content": {"type": "text", "text": "Say hello"}}], "maxTokens": 10}
 MESSAGE = {"role": "assistant", "content": {"type": "text", "text": "Hello"}, "model": "m"}
 QUESTIONS: list[tuple[str, Any, Any]] = [
     ("create_elicitation", FORM, {"action": "accept", "content": {"text": "Ada"}}),
@@ -80,50 +40,20 @@ QUESTIONS: list[tuple[str, Any, Any]] = [
 """Function, argument, and what the plugin gets."""
 
 
-@pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningServer]:
-    """A server with the three plugins, imported from one configuration file."""
-    folder = tmp_path_factory.mktemp("foreign")
-    runtime = {
-        "allowed_secrets": [{"service": "app", "user": "admin"}],
-        "env_vars": {"KEY": "from the file"},
-        "skip_tools": ["debug_.*"],
-    }
-    plugins: dict[str, object] = {}
-    for name, source in GUESTS.items():
-        (folder / f"{name}.wasm").write_bytes(guest(source))
-        plugins[name] = {"url": (folder / f"{name}.wasm").as_uri(), "runtime_config": runtime}
-    (folder / "config.json").write_text(json.dumps({"plugins": plugins}))
-    data = folder / "data"
-    extism_registry("import-config", str(folder / "config.json"), data_dir=data)
-    _set_secret(data)
-    with running_server(data, args=["--no-bundled"]) as server:
-        yield server
-
-
-def _set_secret(data: Path) -> None:
-    command = (sys.executable, "-m", "tool_server", "secret", "set", "app.admin", "--data-dir", str(data))
-    subprocess.run(command, input=SECRET, text=True, env=server_environment(), cwd=data.parent, timeout=60, check=True)
-
-
 @pytest.mark.parametrize("era", ERAS)
 async def test_every_import_of_hyper_mcp_answers_in_its_shape(foreign: RunningServer, era: str) -> None:
     with anyio.fail_after(120):
         async with Client(foreign.mcp_url, mode=CLIENT_MODES[era]) as client:
             listed = [tool.name for tool in (await client.list_tools()).tools]
-            assert listed == ["first_setting", "first_use", "second_setting", "second_use", "servlet_show"]
+            assert listed == TOOLS
             for plugin in GENERATIONS:
                 for function, block in BLOCKS.items():
-                    arguments = {"function": function, "block": json.dumps(block)}
-                    result = await client.call_tool(f"{plugin}_use", arguments)
+                    result = await client.call_tool(f"{plugin}_use", use(function, block))
                     assert not result.is_error, (function, result)
                     (content,) = result.content
                     assert isinstance(content, types.TextContent)
                     assert SECRET not in content.text
-                    if function in ANSWERS:
-                        assert json.loads(content.text) == ANSWERS[function]
-                    else:
-                        assert content.text == ("[secret app.admin]" if function == "get_keyring_secret" else "")
+                    assert answer_of(function, content.text), (function, content.text)
                 setting = await client.call_tool(f"{plugin}_setting", {"key": "KEY"})
                 assert setting.content == [types.TextContent(text="from the file")]
     assert "from the guest" in foreign.log_tail()
@@ -163,8 +93,7 @@ def where(request: pytest.FixtureRequest, foreign: RunningServer) -> str | Stdio
 
 async def said(client: Client, plugin: str, function: str, block: object = None, **options: Any) -> str:
     """What a host function gave to a plugin, or what else its tool `use` says."""
-    arguments = {"function": function, **({} if block is None else {"block": json.dumps(block)})}
-    result = await client.call_tool(f"{plugin}_use", arguments, **options)
+    result = await client.call_tool(f"{plugin}_use", use(function, block), **options)
     assert not result.is_error, (function, result)
     (content,) = result.content
     assert isinstance(content, types.TextContent)
@@ -213,7 +142,7 @@ async def test_what_plugins_of_hyper_mcp_tell_reaches_the_client(where: str | St
 async def test_a_plugin_of_hyper_mcp_sees_its_request_in_its_hosts_shape_with_the_token_of_who_wants_progress(
     where: str | StdioServerParameters, era: str
 ) -> None:
-    arguments = {"function": "request"}
+    arguments = use("request")
     with anyio.fail_after(120):
         async with Person().connected(where, era) as client:
             for callback in (None, Person().progress):

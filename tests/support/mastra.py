@@ -57,7 +57,9 @@ class MastraClient:
         self.server = name
         self._node = node
         self._client = f"client-{next(_names)}"
-        self.listed = self._ask("connect", version=version, servers={name: server}, list=list_now, features=features or {})
+        self.listed = self._ask(
+            "connect", version=version, servers={name: server}, list=list_now, features=features or {}
+        )
 
     def tool(self, mcp_name: str) -> str:
         """How Mastra names a tool of the server."""

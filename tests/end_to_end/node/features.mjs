@@ -1,7 +1,7 @@
 // What an application gives to Mastra's MCPClient beside an address: handlers, each of which keeps what it was told.
 
-// `wanted` says which: {"answers": {question: ElicitResult}, "roots": [...], "progress": true, "logs": true,
-// "approve": true}. What it adds to a server's definition differs between the versions of @mastra/mcp.
+// `wanted` says which: {"answers": {question: ElicitResult}, "pages": true, "roots": [...], "progress": true,
+// "logs": true, "approve": true}. What it adds to a server's definition differs between the versions of @mastra/mcp.
 export function withFeatures(definition, version, wanted, heard) {
   const more = { enableProgressTracking: Boolean(wanted.progress), enableServerLogs: Boolean(wanted.logs) };
   if (wanted.logs) {
@@ -9,7 +9,10 @@ export function withFeatures(definition, version, wanted, heard) {
       if (message.endsWith('[MCP SERVER LOG]')) heard.logs.push({ level, ...details });
     };
   }
-  if (wanted.answers && version === '2') more.inputRequests = async ({ params }) => answered(params, wanted, heard);
+  if (wanted.answers && version === '2') {
+    more.inputRequests = async ({ params }) => answered(params, wanted, heard);
+    if (wanted.pages) more.capabilities = { elicitation: { form: {}, url: {} } };
+  }
   if (wanted.roots && version === '1') more.roots = wanted.roots;
   if (wanted.approve) {
     more.requireToolApproval = ({ toolName, args, annotations }) => {
