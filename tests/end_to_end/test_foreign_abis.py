@@ -114,7 +114,7 @@ async def test_what_plugins_of_hyper_mcp_ask_reaches_the_client_and_its_answer_t
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_plugins_of_hyper_mcp_tell_reaches_the_client(where: str | StdioServerParameters, era: str) -> None:
+async def test_what_plugins_of_hyper_mcp_tell_reaches_the_client(foreign: RunningServer, era: str) -> None:
     person, completed = Person(), list[str]()
 
     async def listen(message: object) -> None:
@@ -123,7 +123,7 @@ async def test_what_plugins_of_hyper_mcp_tell_reaches_the_client(where: str | St
 
     options = {"message_handler": listen, **({"log_level": "debug"} if era == MODERN else {})}
     with anyio.fail_after(120):
-        async with person.connected(where, era, **options) as client:
+        async with person.connected(foreign.mcp_url, era, **options) as client:
             for plugin in GENERATIONS:
                 for function in ("notify_logging_message", "notify_progress", "notify_url_elicitation_completed"):
                     said_nothing = await said(
@@ -140,11 +140,11 @@ async def test_what_plugins_of_hyper_mcp_tell_reaches_the_client(where: str | St
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_plugin_of_hyper_mcp_sees_its_request_in_its_hosts_shape_with_the_token_of_who_wants_progress(
-    where: str | StdioServerParameters, era: str
+    foreign: RunningServer, era: str
 ) -> None:
     arguments = use("request")
     with anyio.fail_after(120):
-        async with Person().connected(where, era) as client:
+        async with Person().connected(foreign.mcp_url, era) as client:
             for callback in (None, Person().progress):
                 first, second = [
                     json.loads(await said(client, plugin, "request", progress_callback=callback))

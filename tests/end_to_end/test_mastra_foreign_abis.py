@@ -61,12 +61,19 @@ def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
-@pytest.fixture
-def mastra(node: NodeConversation, foreign: RunningServer, way: tuple[str, str]) -> Generator[MastraClient]:
+@pytest.fixture(scope="module")
+def client_of_way(node: NodeConversation, foreign: RunningServer, way: tuple[str, str]) -> Generator[MastraClient]:
     """An application that handles all that Mastra can."""
     client = connected(node, foreign, way, HANDLERS)
     yield client
     client.close()
+
+
+@pytest.fixture
+def mastra(client_of_way: MastraClient) -> MastraClient:
+    """The same, whose handlers were told nothing yet."""
+    client_of_way.heard()
+    return client_of_way
 
 
 def text_of(result: Any) -> str:

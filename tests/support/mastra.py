@@ -105,7 +105,7 @@ class MastraClient:
         )
 
     def heard(self) -> Json:
-        """What the handlers of its features were told: `{"questions", "progress", "logs", "approvals"}`."""
+        """What the handlers of its features were told since the last time: see `nothingHeard` in features.mjs."""
         return self._ask("heard")
 
     def ask_agent(

@@ -58,8 +58,11 @@ async function executeMany({ client, calls }) {
   return await Promise.all(calls.map((call) => execute({ client, ...call }).catch((error) => described(error))));
 }
 
+// What the handlers were told since the last time.
 async function heard({ client }) {
-  return clients.get(client).heard;
+  const told = structuredClone(clients.get(client).heard);
+  Object.assign(clients.get(client).heard, nothingHeard());
+  return told;
 }
 
 // A language model without a network: it makes the calls of each of `steps`, then answers with what the tools returned.
