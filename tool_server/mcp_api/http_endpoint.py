@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
@@ -73,12 +74,17 @@ class HttpEndpoint:
         self._limit = settings.max_body_bytes
         self._listing = listing
         self._sessions = sessions
+        self._streams = NoticeStreams()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Serve while the block runs."""
         async with self._plain.run(), self._streaming.run(), self._stateful.run():
             yield
+
+    def close_streams(self) -> None:
+        """End every stream on which a client waits for notices, and open none any more."""
+        self._streams.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -107,7 +113,7 @@ class HttpEndpoint:
                 # Without a session there is nothing that a stream opened by GET could carry, or a DELETE could end.
                 await _refuse_method(scope, receive, send)
                 return
-            await self._stateful.asgi_app(scope, receive, send)
+            await self._streams.serve(self._stateful.asgi_app, scope, receive, send)
             if scope["method"] == "DELETE":
                 self._sessions.close(name)
             return
@@ -121,6 +127,43 @@ class HttpEndpoint:
             self._sessions.close(name)
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != _SESSION]}
         await _serve(self._plain.asgi_app, scope, replay(message, receive), send, watch=True)
+
+
+class NoticeStreams:
+    """Answers that have no end of their own: the event streams that clients of the handshake era open by GET."""
+
+    def __init__(self) -> None:
+        self._open: set[anyio.CancelScope] = set()
+        self._closed = False
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, until `close` at the latest."""
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        with anyio.CancelScope() as stream:
+            self._open.add(stream)
+            try:
+                if self._closed:
+                    stream.cancel()
+                await app(scope, receive, watch)
+            finally:
+                self._open.discard(stream)
+        if stream.cancelled_caught:
+            if not begun:
+                await Response(status_code=503)(scope, receive, send)
+            else:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def close(self) -> None:
+        """End them all."""
+        self._closed = True
+        for stream in tuple(self._open):
+            stream.cancel()
 
 
 class _Attempt:

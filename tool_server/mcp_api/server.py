@@ -93,6 +93,7 @@ class McpServer:
         self.lane: HttpLane | None = None
         """What stands in front of the SDK, once `http_app` was called with it."""
         self._sessions = ClientSessions(MAX_CLIENTS)
+        self._endpoint: HttpEndpoint | None = None
         self._local = local
         self.waiting = Waiting(asking.calls, asking.seconds)
         """The calls that wait for clients of the handshake era."""
@@ -126,7 +127,7 @@ class McpServer:
 
         Its lifespan must be entered, and `watching_clients` beside it.
         """
-        endpoint = HttpEndpoint(self._server, settings, self._listing, self._sessions)
+        endpoint = self._endpoint = HttpEndpoint(self._server, settings, self._listing, self._sessions)
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
@@ -145,8 +146,11 @@ class McpServer:
         return self._calls.watching_clients()
 
     def close_subscriptions(self) -> None:
-        """End every open `subscriptions/listen` stream gracefully."""
+        """End what would go on while the server stops: streams of notices, and calls that wait for their clients."""
         self._listen.close()
+        self.waiting.end()
+        if self._endpoint is not None:
+            self._endpoint.close_streams()
 
     async def serve_lines(self, lines: AsyncIterable[str], output: LineOutput) -> None:
         """Serve one client whose messages arrive as lines, until they end."""
