@@ -69,6 +69,27 @@ def test_arguments_become_the_bytes_of_their_form(form: InputForm, arguments: Js
     assert encoded(form, arguments) == expected
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (InputForm.ARGUMENTS, {"a": 1}),
+        (InputForm.SERVLET, {"params": {"name": "t", "arguments": {"a": 1}, "_meta": {"progressToken": "progress"}}}),
+        (
+            InputForm.HYPER_V2,
+            {
+                "request": {"name": "t", "arguments": {"a": 1}},
+                "context": {"id": "c-1", "_meta": {"progressToken": "progress"}},
+            },
+        ),
+    ],
+)
+def test_a_plugin_of_another_host_gets_a_token_where_the_client_wants_to_hear_of_progress(
+    form: InputForm, expected: JsonObject
+) -> None:
+    binding = Binding(export="x", input=form)
+    assert json.loads(encode_input(binding, "t", {"a": 1}, call_id="c-1", wants_progress=True)) == expected
+
+
 def test_every_form_is_in_the_tables_of_this_file() -> None:
     marks = [
         *_table(test_arguments_become_the_bytes_of_their_form),
