@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from tool_server.errors import InvalidInput
+from tool_server.model.names import MAX_TOOL_PREFIX, TOOL_PREFIX_PATTERN
 
 MAX_SETTINGS = 100
 MAX_SETTING_BYTES = 32_768
@@ -31,6 +32,8 @@ class InstallationSettings(BaseModel):
         tuple[Annotated[str, Field(max_length=MAX_PATTERN)], ...], Field(max_length=MAX_PATTERNS)
     ] = ()
     """Patterns looked for in the tools' own names; a tool with one of them is not offered."""
+    tool_prefix: Annotated[str, Field(max_length=MAX_TOOL_PREFIX, pattern=f"^{TOOL_PREFIX_PATTERN}$")] | None = None
+    """What stands before the tools' own names instead of the plugin's name; empty: they are offered as they are."""
 
     def bounded(self) -> Self:
         """These settings.
