@@ -4,7 +4,9 @@ EXPORT(slow_compute) {
   read_input(); sleep_ms(1000 * (u64)number_of(value_of("seconds")));
   return answer_with_member("Computed ", "label", ""); }
 EXPORT(failing_job) { sleep_ms(200); return fail("This job intentionally fails"); }
-EXPORT(protocol_error_job) { __builtin_trap(); }
+/* Asks for what the suite's client does not declare: a call that is answered with a protocol error, not with a result. */
+EXPORT(protocol_error_job) {
+  return ask(JSON({"requests":{"roots":{"method":"roots/list","params":{}}}})) ? answer_text("There are roots") : 1; }
 EXPORT(confirm_delete) {
   read_input(); u32 n = in_size; u8 arguments[1000]; if (n > sizeof arguments) return fail("the name is too long");
   for (u32 i = 0; i < n; i++) arguments[i] = in[i];
