@@ -10,6 +10,8 @@ from tool_server.errors import ToolServerError
 from tool_server.model.call import Call, CallRecord, GuestOutput, Probe, ToolResult
 from tool_server.model.caller import TokenRecord
 from tool_server.model.catalog import CatalogEntry, InstalledTool, OfferChanges, OfferedTool
+from tool_server.model.item import InstalledItem
+from tool_server.model.item_kind import OfferedItem
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.release import (
@@ -133,6 +135,10 @@ class PluginStore(Protocol):
 
     async def read_tools(self, wanted: Sequence[OfferedTool]) -> tuple[InstalledTool | None, ...]:
         """What calls to these tools need, each None where its plugin's installation has changed since."""
+        ...
+
+    async def read_items(self, wanted: Sequence[OfferedItem]) -> tuple[InstalledItem | None, ...]:
+        """What asking for these prompts, resources and templates needs, each None as for `read_tools`."""
         ...
 
     async def revision(self) -> int:

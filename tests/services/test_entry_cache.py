@@ -37,7 +37,7 @@ def entry(name: str) -> CatalogEntry:
 def test_the_cache_is_bounded_in_number_and_size_and_keeps_the_last(
     max_entries: int, max_size: int, sizes: dict[str, int], kept: str
 ) -> None:
-    cache = EntryCache(max_entries, max_size)
+    cache = EntryCache[OfferedTool, CatalogEntry](max_entries, max_size)
     tools = {name: tool(name) for name in sizes}
     for name, size in sizes.items():
         cache.add(tools[name], entry(name), size)
@@ -46,7 +46,7 @@ def test_the_cache_is_bounded_in_number_and_size_and_keeps_the_last(
 
 
 def test_what_was_used_lately_outlives_what_was_not() -> None:
-    cache = EntryCache(2, 100)
+    cache = EntryCache[OfferedTool, CatalogEntry](2, 100)
     first, second, third = (tool(name) for name in "abc")
     kept = cache.add(first, entry("a"), 1)
     cache.add(second, entry("b"), 1)
@@ -56,14 +56,14 @@ def test_what_was_used_lately_outlives_what_was_not() -> None:
 
 
 def test_of_two_who_read_a_tool_at_once_both_get_the_first_entry() -> None:
-    cache = EntryCache()
+    cache = EntryCache[OfferedTool, CatalogEntry]()
     one = tool("a")
     kept = cache.add(one, entry("a"), 5)
     assert cache.add(one, entry("a"), 5) is kept
 
 
 def test_an_entry_belongs_to_the_very_tool_of_its_snapshot() -> None:
-    cache = EntryCache(9, 10)
+    cache = EntryCache[OfferedTool, CatalogEntry](9, 10)
     before, after = tool("a"), tool("a")
     cache.add(before, entry("a"), 9)
     assert before == after
@@ -76,12 +76,12 @@ def test_tools_that_are_no_longer_offered_as_they_were_are_forgotten() -> None:
     staying, moving, leaving = tool("a"), tool("b"), tool("c")
     offer = Offer("plugin", "1.0.0", datetime(2026, 1, 1, tzinfo=UTC), (staying, moving, leaving))
     catalog = Catalog(1, [offer])
-    cache = EntryCache()
+    cache = EntryCache[OfferedTool, CatalogEntry]()
     for one in offer.tools:
         cache.add(one, entry(one.name), 1)
-    cache.keep(catalog)
+    cache.keep(catalog.find)
     assert len(cache) == 3
     changed = offer._replace(tools=(staying, tool("b", revision=2)))
-    cache.keep(catalog.updated(OfferChanges(2, {"plugin": changed})))
+    cache.keep(catalog.updated(OfferChanges(2, {"plugin": changed})).find)
     assert [cache.get(one) is not None for one in offer.tools] == [True, False, False]
     assert len(cache) == 1

@@ -12,6 +12,7 @@ from tool_server.interfaces import ClientChannel, Clock
 from tool_server.model.host_interface import USER_MODULE
 from tool_server.model.json_value import JsonObject, compact_json, json_type, parse_json
 from tool_server.model.secret import Secret
+from tool_server.sandbox.announcements import AnnouncementFunctions, Announcer
 from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import Handler, HostCall, HostFunctions, HostReply, forgiving
 from tool_server.sandbox.hyper_functions import HyperFunctions, UnreachableClient
@@ -31,6 +32,7 @@ async def open_host_functions(
     nested: NestedCalls,
     embedded: Sequence[HostFunction] = (),
     client: ClientChannel | None = None,
+    announcer: Announcer | None = None,
 ) -> AsyncGenerator[HostFunctions]:
     """All of them, while the block runs.
 
@@ -41,6 +43,7 @@ async def open_host_functions(
         nested: calls other tools.
         embedded: what the program that embeds the server offers.
         client: reaches the MCP client of a call; by default none can be asked.
+        announcer: hands on what plugins announce; by default nobody is told.
 
     Raises:
         InvalidInput: `invalid_host_function`, two of the embedded ones have the same name.
@@ -52,6 +55,7 @@ async def open_host_functions(
         (USER_MODULE, "get_current_time"): _current_time(clock),
         (USER_MODULE, "call_tool"): forgiving(_tool_caller(nested)),
         **HyperFunctions(GuestSecrets(read_secret), client or UnreachableClient()).handlers(),
+        **AnnouncementFunctions(announcer).handlers(),
     }
     if embedded:
         # Here, for what checks types by their hints takes a while to import.

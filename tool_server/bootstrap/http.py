@@ -45,8 +45,9 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     """
     config = services.config
     invoke = SearchView(services.search, services.invoke.call).call
-    mcp = McpServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer)
-    services.catalog.subscribe(mcp.tools_changed)
+    mcp = McpServer(lambda: services.catalog.current, invoke, services.content, VERSION, services.observers.tracer)
+    services.catalog.subscribe(mcp.notices.catalog_changed)
+    services.announcements.subscribe(mcp.notices)
 
     async def ready() -> None:
         services.pool.require_ready()

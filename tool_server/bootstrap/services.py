@@ -19,6 +19,7 @@ from tool_server.interfaces import ArtifactStore, CallLog, PluginStore
 from tool_server.model.catalog import Catalog
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.sandbox.validation import ValidatorPool
+from tool_server.services.announcements import AnnouncementService
 from tool_server.services.browse import BrowseService
 from tool_server.services.catalog import CatalogService
 from tool_server.services.grants import GrantService
@@ -26,6 +27,7 @@ from tool_server.services.health import HealthService
 from tool_server.services.install import InstallService
 from tool_server.services.invoke import InvokeService
 from tool_server.services.nested_calls import NestedCalls
+from tool_server.services.plugin_content import PluginContentService
 from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
 from tool_server.services.search import SearchService
@@ -59,6 +61,8 @@ class Services:
     catalog: CatalogService
     search: SearchService
     invoke: InvokeService
+    content: PluginContentService
+    announcements: AnnouncementService
     tokens: TokenService
     secrets: SecretService
     health: HealthService
@@ -104,8 +108,11 @@ async def build(
         recorder = CallRecorder(storage.call_log, storage.journal, observers.listeners)
         secrets = SecretService(storage.secrets, clock)
         nested = NestedCalls(limits.nested_calls)
+        announcements = AnnouncementService(lambda: catalog.current)
         async with (
-            open_host_functions(config.egress, secrets.reveal, clock, nested, host_functions) as functions,
+            open_host_functions(
+                config.egress, secrets.reveal, clock, nested, host_functions, announcer=announcements
+            ) as functions,
             open_pool(config, _program_reader(artifacts), functions) as pool,
             open_validation(config) as validation,
             recorder.running(),
@@ -132,6 +139,8 @@ async def build(
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
                 invoke=invoke,
+                content=PluginContentService(catalog.find_item, invoke.ask_plugin),
+                announcements=announcements,
                 search=search,
                 grants=GrantService(plugins, roots, _refresher(catalog)),
                 tokens=TokenService(storage.tokens, clock),

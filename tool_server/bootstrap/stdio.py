@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,10 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
         invoke = SearchView(services.search, services.invoke.call).call
-        server = StdioServer(lambda: services.catalog.current, invoke, VERSION, services.observers.tracer, caller)
-        services.catalog.subscribe(server.tools_changed)
+        tracer = services.observers.tracer
+        server = StdioServer(lambda: services.catalog.current, invoke, services.content, VERSION, tracer, caller)
+        services.catalog.subscribe(server.catalog_changed)
+        services.announcements.subscribe(server)
         settle()
         async with watching(services):
             await server.serve()
@@ -71,7 +74,9 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
 async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
-    server = StdioServer(opening.catalog, opening.call, VERSION, caller=caller, answered=opening.wanted)
+    server = StdioServer(
+        opening.catalog, opening.call, opening.content, VERSION, caller=caller, answered=opening.wanted
+    )
     over = anyio.Event()
 
     async def converse() -> None:
@@ -86,7 +91,8 @@ async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
         from tool_server.bootstrap.services import build, watching
 
         async with build(config, known=stored) as services:
-            services.catalog.subscribe(server.tools_changed)
+            services.catalog.subscribe(server.catalog_changed)
+            services.announcements.subscribe(server)
             settle()
             opening.finish(services)
             async with watching(services):
@@ -106,6 +112,8 @@ class _Opening:
         self._stored = stored
         self._services: Services | None = None
         self._invoke: Invoke | None = None
+        self.content = _OpeningContent(self._opened)
+        """Prompts and resources."""
         self.wanted = anyio.Event()
         """Set once the services may be opened: before that they would only delay the first answer."""
         self._finished = anyio.Event()
@@ -125,6 +133,39 @@ class _Opening:
     async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
         """See `SearchView.call`."""
         while self._invoke is None:
+            await self._opened()
+        return await self._invoke(name, arguments, caller)
+
+    async def _opened(self) -> Services:
+        """The services, once they are open."""
+        while self._services is None:
             self.wanted.set()
             await self._finished.wait()
-        return await self._invoke(name, arguments, caller)
+        return self._services
+
+
+class _OpeningContent:
+    """The plugins' prompts and resources: questions wait until the services are open."""
+
+    def __init__(self, opened: Callable[[], Awaitable[Services]]) -> None:
+        self._opened = opened
+
+    async def get_prompt(self, name: str, arguments: Mapping[str, str], caller: Caller) -> JsonObject:
+        """See `PluginContentService.get_prompt`."""
+        return await (await self._opened()).content.get_prompt(name, arguments, caller)
+
+    async def read_resource(self, uri: str, caller: Caller) -> JsonObject:
+        """See `PluginContentService.read_resource`."""
+        return await (await self._opened()).content.read_resource(uri, caller)
+
+    async def complete_prompt(
+        self, name: str, argument: str, value: str, context: Mapping[str, str], caller: Caller
+    ) -> JsonObject:
+        """See `PluginContentService.complete_prompt`."""
+        return await (await self._opened()).content.complete_prompt(name, argument, value, context, caller)
+
+    async def complete_template(
+        self, template: str, argument: str, value: str, context: Mapping[str, str], caller: Caller
+    ) -> JsonObject:
+        """See `PluginContentService.complete_template`."""
+        return await (await self._opened()).content.complete_template(template, argument, value, context, caller)

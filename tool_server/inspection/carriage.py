@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from tool_server.errors import CallFailed, InvalidInput
 from tool_server.inspection.content_blocks import guest_meta, normalise_blocks, refuse
+from tool_server.inspection.item_results import completion_result, prompt_result, resource_result
 from tool_server.inspection.json_paths import shown
 from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, JsonValue, dump_json, parse_json
 from tool_server.model.tool import Binding, InputForm, OutputForm, ToolDefinition
+
+_ITEM_RESULTS: Mapping[OutputForm, tuple[str, Callable[[JsonObject], JsonObject]]] = {
+    OutputForm.PROMPT: ('{"messages": [...]}', prompt_result),
+    OutputForm.RESOURCE: ('{"contents": [...]}', resource_result),
+    OutputForm.COMPLETION: ('{"completion": {"values": [...]}}', completion_result),
+}
 
 
 def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id: str) -> bytes:
@@ -48,6 +56,8 @@ def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id:
         case InputForm.HYPER_V2:
             request: JsonObject = {"name": tool, "arguments": arguments}
             return _json_bytes({"request": request, "context": {"id": call_id, "_meta": {}}})
+        case InputForm.HYPER_V2_REQUEST:
+            return _json_bytes({"request": arguments, "context": {"id": call_id, "_meta": {}}})
 
 
 def decode_output(definition: ToolDefinition, data: bytes) -> ToolResult:
@@ -76,6 +86,8 @@ def decode_output(definition: ToolDefinition, data: bytes) -> ToolResult:
             return _structured({"result": base64.b64encode(data).decode("ascii")})
         case OutputForm.CONTENT:
             return _content(definition, data)
+        case OutputForm.PROMPT | OutputForm.RESOURCE | OutputForm.COMPLETION as form:
+            return _item_result(data, *_ITEM_RESULTS[form])
 
 
 def _content(definition: ToolDefinition, data: bytes) -> ToolResult:
@@ -101,6 +113,15 @@ def _content(definition: ToolDefinition, data: bytes) -> ToolResult:
         # Mastra shows the model either the structured content or the image.
         structured = None
     return ToolResult(content, structured, is_error or False, guest_meta(result.get("_meta")))
+
+
+def _item_result(data: bytes, expected: str, read: Callable[[JsonObject], JsonObject]) -> ToolResult:
+    """MCP's result of another method than `tools/call`, as the structured part of one."""
+    result = _json_value(data, expected)
+    if not isinstance(result, dict):
+        refuse("$", expected, result)
+    _compact(result)
+    return ToolResult((), read(result))
 
 
 def _structured(value: JsonObject) -> ToolResult:

@@ -16,7 +16,12 @@ from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject
 from tool_server.model.tool import OutputForm, ToolDefinition
 
-_PARSED = frozenset({OutputForm.JSON, OutputForm.VALUE, OutputForm.CONTENT})
+_PARSED = frozenset(
+    {
+        *(OutputForm.JSON, OutputForm.VALUE, OutputForm.CONTENT),
+        *(OutputForm.PROMPT, OutputForm.RESOURCE, OutputForm.COMPLETION),
+    }
+)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _QUICK_BYTES = 2**20
 _QUICK_DIGITS = 2**15

@@ -33,6 +33,31 @@ def normalise_blocks(blocks: list[JsonValue]) -> tuple[JsonObject, ...]:
     return tuple(_block(block, f"content[{index}]", index) for index, block in enumerate(blocks) if block != {})
 
 
+def prompt_content(block: JsonValue, place: str) -> JsonObject:
+    """The content of a prompt's message: one block, in MCP's shape.
+
+    Raises:
+        CallFailed: `bad_output`.
+    """
+    return _block(block, place, 0)
+
+
+def resource_contents(contents: JsonValue, place: str) -> JsonObject:
+    """One of the contents of a resource, in MCP's shape; its URI is empty where the guest gives none.
+
+    Raises:
+        CallFailed: `bad_output`.
+    """
+    if not isinstance(contents, dict):
+        refuse(place, "an object with 'uri' and 'text' or 'blob'", contents)
+    if contents.get("text") is None and contents.get("blob") is None:
+        refuse(place, "'text', or 'blob' in base64", contents)
+    flat: JsonObject = {key: contents[key] for key in ("uri", "mimeType", "text", "blob") if key in contents}
+    read = {**_resource(flat, place, 0), "uri": contents.get("uri") or ""}
+    meta = guest_meta(contents.get("_meta"))
+    return read if meta is None else {**read, "_meta": meta}
+
+
 def refuse(place: str, expected: str, got: JsonValue) -> NoReturn:
     """Stop at one place of a guest's output.
 

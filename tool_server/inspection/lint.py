@@ -58,9 +58,14 @@ def lint_tool(plugin: str, tool: ToolDefinition) -> tuple[Finding, ...]:
 
 
 def lint_manifest(manifest: Manifest) -> tuple[Finding, ...]:
-    """Findings about what a manifest says outside of its tools, which are linted one by one."""
+    """Findings about what a manifest says outside of its tools, prompts and resources, which are linted one by one."""
     report = Report(None)
-    document = manifest.model_dump(mode="json", by_alias=True, exclude={"tools", "xtp"}, exclude_none=True)
+    document = manifest.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude={"tools", "xtp", "prompts", "resources", "resourceTemplates"},
+        exclude_none=True,
+    )
     for path, words in hidden_in_value(document, "$"):
         _hidden(report, path, words)
     return report.findings

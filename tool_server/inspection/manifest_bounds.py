@@ -16,7 +16,10 @@ from tool_server.inspection.json_paths import json_path, shown
 from tool_server.inspection.manifest_errors import known_fields
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.manifest import MAX_DEPENDENCIES, MAX_EXAMPLES, MAX_KEYWORDS, MAX_TOOLS
+from tool_server.model.manifest_items import MAX_ITEMS as MAX_OFFERED
 from tool_server.model.permission import MAX_ITEMS
+from tool_server.model.prompt import MAX_ARGUMENTS
+from tool_server.model.resource import MAX_ICONS
 
 MAX_TEXT = 4 * 2**20
 """Bytes of JSON. The REST API takes less of a manifest."""
@@ -39,6 +42,9 @@ MAX_RANGES = 32 * 1024
 _ENTRIES: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "tools": (MAX_TOOLS, "tools"),
+        "prompts": (MAX_OFFERED, "prompts"),
+        "resources": (MAX_OFFERED, "resources"),
+        "resourceTemplates": (MAX_OFFERED, "resource templates"),
         "exports": (MAX_TOOLS, "exports"),
         "dependencies": (MAX_DEPENDENCIES, "dependencies"),
         "keywords": (MAX_KEYWORDS, "keywords"),
@@ -154,6 +160,9 @@ def _collections(document: JsonObject) -> Iterator[tuple[_Path, JsonValue, int, 
     for name, tool in _members(document.get("tools")):
         if isinstance(tool, dict):
             yield ("tools", name, "examples"), tool.get("examples"), MAX_EXAMPLES, "examples"
+    for path, item in _items(document):
+        yield (*path, "arguments"), item.get("arguments"), MAX_ARGUMENTS, "arguments"
+        yield (*path, "icons"), item.get("icons"), MAX_ICONS, "icons"
 
 
 def _objects(document: JsonObject) -> Iterator[tuple[_Path, JsonObject]]:
@@ -164,15 +173,35 @@ def _objects(document: JsonObject) -> Iterator[tuple[_Path, JsonObject]]:
         if isinstance(value, dict):
             yield (field,), value
     for name, tool in _members(document.get("tools")):
-        if not isinstance(tool, dict):
-            continue
-        yield ("tools", name), tool
-        annotations, examples = tool.get("annotations"), tool.get("examples")
-        if isinstance(annotations, dict):
-            yield ("tools", name, "annotations"), annotations
-        for index, example in enumerate(examples if isinstance(examples, list) else ()):
-            if isinstance(example, dict):
-                yield ("tools", name, "examples", index), example
+        if isinstance(tool, dict):
+            yield ("tools", name), tool
+            yield from _objects_inside(("tools", name), tool)
+    for path, item in _items(document):
+        yield path, item
+        yield from _objects_inside(path, item)
+
+
+def _objects_inside(path: _Path, item: JsonObject) -> Iterator[tuple[_Path, JsonObject]]:
+    annotations = item.get("annotations")
+    if isinstance(annotations, dict):
+        yield (*path, "annotations"), annotations
+    for field in ("examples", "arguments", "icons"):
+        entries = item.get(field)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict):
+                yield (*path, field, index), entry
+
+
+def _items(document: JsonObject) -> Iterator[tuple[_Path, JsonObject]]:
+    """Every prompt, resource and template."""
+    for name, prompt in _members(document.get("prompts")):
+        if isinstance(prompt, dict):
+            yield ("prompts", name), prompt
+    for field in ("resources", "resourceTemplates"):
+        entries = document.get(field)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict):
+                yield (field, index), entry
 
 
 def _members(value: JsonValue) -> Sequence[tuple[str, JsonValue]]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.json_paths import json_path, shown
 from tool_server.model.json_value import JsonObject, JsonValue, compact_json
 from tool_server.model.manifest import Manifest, ManifestBuild, ManifestLimits, ManifestTool
+from tool_server.model.manifest_items import ManifestPrompt, ManifestResource, ManifestResourceTemplate
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
+from tool_server.model.prompt import PromptArgument
+from tool_server.model.resource import ContentAnnotations, Icon
 from tool_server.model.tool import ToolAnnotations, ToolExample
 from tool_server.model.versions import check_range, check_version
 
@@ -35,6 +38,12 @@ ALSO_READ = (
 _REPORTED = 5
 _EXAMINED = 50
 """Errors that are put into words: finding the field that was meant costs a third of a millisecond each."""
+
+_ITEMS: Mapping[str, type[BaseModel]] = {
+    "prompts": ManifestPrompt,
+    "resources": ManifestResource,
+    "resourceTemplates": ManifestResourceTemplate,
+}
 
 _EXPECTED = {
     "missing": "a value: the field is required",
@@ -213,5 +222,21 @@ def known_fields(path: Sequence[str | int]) -> tuple[str, ...]:
             return tuple(ManifestLimits.model_fields)
         case ["build"]:
             return tuple(ManifestBuild.model_fields)
+        case ["prompts" | "resources" | "resourceTemplates", _, *_] as places:
+            return _fields_of_item(places)
         case _:
             return ("$schema", *(name for name in Manifest.model_fields if name != "schema_uri"), *ALSO_READ)
+
+
+def _fields_of_item(places: Sequence[str]) -> tuple[str, ...]:
+    """The same inside of a prompt, resource or template."""
+    match places:
+        case [_, _, "arguments", *_]:
+            model = PromptArgument
+        case [_, _, "annotations", *_]:
+            model = ContentAnnotations
+        case [_, _, "icons", *_]:
+            model = Icon
+        case _:
+            model = _ITEMS[places[0]]
+    return tuple(field.alias or name for name, field in model.model_fields.items())

@@ -7,14 +7,14 @@ result, `{"tools": [{name, description, inputSchema, …}]}`. Sources: mcp.run's
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from pydantic import ValidationError
 
 from tool_server.errors import InvalidInput, ToolServerError
+from tool_server.inspection.described_items import LIST_EXPORTS, DescribedItems, list_request, read_items
 from tool_server.inspection.json_paths import shown
 from tool_server.inspection.local_references import root_type, with_object_root
 from tool_server.model.call import Probe
@@ -62,6 +62,7 @@ class Described:
     quarantined: tuple[QuarantinedTool, ...] = ()
     findings: tuple[Finding, ...] = ()
     failed: bool = False
+    items: DescribedItems = field(default_factory=DescribedItems)
 
 
 def convention_exports(abi: Abi) -> frozenset[str]:
@@ -72,11 +73,11 @@ def convention_exports(abi: Abi) -> frozenset[str]:
 
 
 def probes(abi: Abi) -> tuple[Probe, ...]:
-    """What to run, once, to learn a plugin's own description; nothing for a plain Extism plugin."""
+    """What to run, each once, to learn a plugin's own description; nothing for a plain Extism plugin."""
     if abi is Abi.EXTISM:
         return ()
     if abi is Abi.HYPER_V2:
-        return (Probe("list_tools", json.dumps({"context": {"id": "describe", "_meta": {}}}).encode()),)
+        return tuple(Probe(export, list_request()) for export in ("list_tools", *LIST_EXPORTS))
     return (Probe("describe"),)
 
 
@@ -88,7 +89,11 @@ def read_outcomes(abi: Abi, outcomes: Sequence[bytes | ToolServerError]) -> Desc
     """
     if abi is Abi.EXTISM or not outcomes:
         return None
-    outcome = outcomes[0]
+    described = _read_tools(abi, outcomes[0])
+    return replace(described, items=read_items(outcomes[1:])) if abi is Abi.HYPER_V2 else described
+
+
+def _read_tools(abi: Abi, outcome: bytes | ToolServerError) -> Described:
     try:
         if isinstance(outcome, bytes):
             return tools_described(abi, outcome)

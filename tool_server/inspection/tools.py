@@ -52,7 +52,9 @@ class DerivedTools:
     abi: Abi
 
 
-def derive_tools(manifest: Manifest, module: Module, described: Described | None) -> DerivedTools:
+def derive_tools(
+    manifest: Manifest, module: Module, described: Described | None, reserved: frozenset[str] = frozenset()
+) -> DerivedTools:
     """Every tool of a plugin, in the order of the strongest source that names it.
 
     The exports of a plugin's own convention (`call`, `describe`, `list_tools` …) are no tools, unless the plugin gave
@@ -62,14 +64,17 @@ def derive_tools(manifest: Manifest, module: Module, described: Described | None
         manifest: the plugin's manifest.
         module: its parsed wasm.
         described: what the plugin said about itself (`servlets.read_outcomes`); None when it was not asked.
+        reserved: exports that are run for prompts and resources, and are tools only where an author names them so.
     """
-    return _Derivation(manifest, module, described).run()
+    return _Derivation(manifest, module, described, reserved).run()
 
 
 class _Derivation:
     """Collects tools, quarantine and findings while the sources are gone through."""
 
-    def __init__(self, manifest: Manifest, module: Module, described: Described | None) -> None:
+    def __init__(
+        self, manifest: Manifest, module: Module, described: Described | None, reserved: frozenset[str]
+    ) -> None:
         self._findings: list[Finding] = []
         self._quarantined: dict[str, QuarantinedTool] = {}
         self._functions = {item.name: item.function for item in module.exports if item.function is not None}
@@ -84,7 +89,7 @@ class _Derivation:
         self._described_tools = {tool.name: tool for tool in self._described.tools} if self._described else {}
         self._convention = convention if self._described else frozenset[str]()
         plain = plain_exports(module) if self._described is None else ()
-        self._plain = tuple(name for name in plain if name not in convention)
+        self._plain = tuple(name for name in plain if name not in convention | reserved)
 
     def run(self) -> DerivedTools:
         self._quarantined.update(self._malformed)

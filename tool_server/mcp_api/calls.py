@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.hang_up import HangUpWatch, Receive
@@ -14,6 +15,8 @@ from tool_server.model.caller import Caller
 from tool_server.model.json_value import JsonObject
 
 Invoke = Callable[[str, JsonObject, Caller], Awaitable[ToolResult]]
+
+T = TypeVar("T")
 
 _NOBODY_THERE = ToolResult((), is_error=True)
 """What is answered to a client that has gone."""
@@ -55,13 +58,17 @@ class ToolCalls:
         self, receive: Receive, name: str, arguments: JsonObject, caller: Caller, origin: Origin = NO_ORIGIN
     ) -> ToolResult:
         """The same for an HTTP client, stopped when it hangs up. The request's body must have been read."""
+        return await self.while_connected(receive, self.call(name, arguments, caller, origin), _NOBODY_THERE)
+
+    async def while_connected(self, receive: Receive, work: Awaitable[T], nobody_there: T) -> T:
+        """What the work for an HTTP client gives, or `nobody_there` where it was stopped since the client hung up."""
         watched = self._hang_up.add(receive)
         try:
-            return await self.call(name, arguments, caller, origin)
+            return await work
         except asyncio.CancelledError:
             if not watched.take_back():
                 raise
-            return _NOBODY_THERE
+            return nobody_there
         finally:
             self._hang_up.remove(watched)
 

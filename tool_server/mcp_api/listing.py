@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from tool_server.errors import InvalidInput
 from tool_server.mcp_api import search_tools
 from tool_server.model.catalog import Catalog
+from tool_server.model.item_kind import ItemKind
 from tool_server.model.json_value import JsonObject
 from tool_server.model.view import EVERYTHING, View
 
@@ -27,6 +28,15 @@ class Page:
 
     tools: Sequence[bytes]
     """MCP `Tool` objects as JSON."""
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Some prompts, resources or resource templates, by name."""
+
+    items: Sequence[bytes]
+    """MCP's objects as JSON."""
     next_cursor: str | None
 
 
@@ -54,6 +64,23 @@ class Listing:
         page = catalog.listings(after, self._page_size)
         more = bool(page) and catalog.has_after(page[-1][0])
         return Page([tool for _, tool in page], _encode_cursor(page[-1][0]) if more else None)
+
+    def items(self, kind: ItemKind, cursor: str | None = None, view: View = EVERYTHING) -> ItemPage:
+        """One page of the prompts, resources or templates that a view shows, as `page`.
+
+        Raises:
+            InvalidInput: `invalid_cursor`.
+        """
+        after = "" if cursor is None else _decode_cursor(cursor)
+        items = self._catalog().items.within(view)
+        page = items.page(kind, after, self._page_size)
+        more = bool(page) and items.has_after(kind, page[-1].name)
+        return ItemPage([item.listing for item in page], _encode_cursor(page[-1].name) if more else None)
+
+    def shows_resource(self, uri: str, view: View = EVERYTHING) -> bool:
+        """Whether a view shows a resource of this URI, or a template that can stand for it."""
+        item = self._catalog().items.reader_of(uri)
+        return item is not None and view.admits_items_of(item.plugin)
 
     def input_schema_with_headers(self, name: str) -> JsonObject | None:
         """The input schema of a tool with parameters in `Mcp-Param-*` headers, None for every other.

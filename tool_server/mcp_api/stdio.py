@@ -27,10 +27,12 @@ from tool_server.mcp_api.stdin import can_be_watched, read_lines
 from tool_server.mcp_api.stdout import LineWriter, claimed_stdout
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.model.caller import LOCAL, Caller
-from tool_server.model.catalog import Catalog
+from tool_server.model.catalog import Catalog, ChangedLists
 from tool_server.model.json_value import JsonObject
 
 if TYPE_CHECKING:
+    from tool_server.mcp_api.content import PluginContent
+    from tool_server.mcp_api.notices import Notices
     from tool_server.mcp_api.server import McpServer
 
 LONGEST_LINE = 16 * 2**20
@@ -48,6 +50,7 @@ class StdioServer:
     Args:
         catalog: the snapshot in force.
         invoke: runs a tool.
+        content: the plugins' prompts and resources.
         version: the server's.
         tracer: traces calls.
         caller: who calls, which is the user who started this process.
@@ -58,6 +61,7 @@ class StdioServer:
         self,
         catalog: Callable[[], Catalog],
         invoke: Invoke,
+        content: PluginContent,
         version: str,
         tracer: CallTracer = NO_TRACER,
         caller: Caller = LOCAL,
@@ -66,15 +70,30 @@ class StdioServer:
         self._catalog = catalog
         self._tracer = tracer
         self._invoke = invoke
+        self._content = content
         self._version = version
         self._caller = caller
         self._sdk: _SdkConversation | None = None
         self._answered = anyio.Event() if answered is None else answered
 
-    async def tools_changed(self) -> None:
-        """Tell the client, if it wants to know, that the list of tools is another one now."""
-        if self._sdk is not None:
-            await self._sdk.tools_changed()
+    async def catalog_changed(self) -> None:
+        """Tell the client, if it wants to know, which lists are others now."""
+        if self._notices is not None:
+            await self._notices.catalog_changed()
+
+    async def lists_changed(self, lists: ChangedLists) -> None:
+        """Tell the client, if it wants to know, that these lists are to be read again."""
+        if self._notices is not None:
+            await self._notices.lists_changed(lists)
+
+    async def resource_updated(self, uri: str) -> None:
+        """Tell the client, if it wants to know, that a resource is another one now."""
+        if self._notices is not None:
+            await self._notices.resource_updated(uri)
+
+    @property
+    def _notices(self) -> Notices | None:
+        return None if self._sdk is None else self._sdk.notices
 
     async def serve(self) -> None:
         """Serve until the client closes its end."""
@@ -126,7 +145,7 @@ class StdioServer:
     def _make_sdk(self) -> McpServer:
         from tool_server.mcp_api.server import McpServer
 
-        return McpServer(self._catalog, self._invoke, self._version, self._tracer, self._caller)
+        return McpServer(self._catalog, self._invoke, self._content, self._version, self._tracer, self._caller)
 
 
 class _SdkConversation:
@@ -149,10 +168,10 @@ class _SdkConversation:
         self._greeting = True
         tasks.start_soon(self._run)
 
-    async def tools_changed(self) -> None:
-        """Hand on the notice."""
-        if self._server is not None:
-            await self._server.tools_changed()
+    @property
+    def notices(self) -> Notices | None:
+        """What tells the client of changes, once the SDK is there."""
+        return None if self._server is None else self._server.notices
 
     async def open_modern(self) -> None:
         """Have the SDK know the era, where the lane answered the request that decided on it.

@@ -65,6 +65,7 @@ class CallJournal:
         self._requests: list[OutboundRequest] = []
         self._secret_reads: list[SecretRead] = []
         self._lines = 0
+        self._announcements = 0
         self.redactor = Redactor()
 
     @property
@@ -86,6 +87,11 @@ class CallJournal:
         """Keep one; beyond `MAX_SECRET_READS` it is dropped."""
         if len(self._secret_reads) < MAX_SECRET_READS:
             self._secret_reads.append(read)
+
+    def take_announcement(self) -> int:
+        """Count one more of what the guest announces to clients; which one it is, from 1."""
+        self._announcements += 1
+        return self._announcements
 
     def take_line(self) -> int:
         """Count one more line of the guest's log that came as a host call; which one it is, from 1."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from tool_server.model.item_catalog import ItemCatalog, ItemOffer
+from tool_server.model.item_kind import OfferedItem
 from tool_server.model.limits import Limits
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.permission import Permissions
@@ -84,6 +86,8 @@ class Offer(NamedTuple):
     quarantined: tuple[QuarantinedTool, ...] = ()
     keywords: tuple[str, ...] = ()
     """Of the version's manifest."""
+    items: tuple[OfferedItem, ...] = ()
+    """Prompts, resources and resource templates."""
 
 
 class OfferChanges(NamedTuple):
@@ -97,6 +101,15 @@ class OfferChanges(NamedTuple):
     """Whether these are all offers there are, so that plugins not named here are not installed."""
 
 
+class ChangedLists(NamedTuple):
+    """Which of the lists that clients see have changed."""
+
+    tools: bool
+    prompts: bool
+    resources: bool
+    """Those of resources, of resource templates, or both."""
+
+
 class Catalog:
     """All offers of one moment. Of two installations whose tools have one name, the earlier keeps it.
 
@@ -107,7 +120,7 @@ class Catalog:
         offers: one for each installed plugin.
     """
 
-    __slots__ = ("_contested", "_names", "_offers", "_tools", "revision")
+    __slots__ = ("_contested", "_names", "_offers", "_tools", "items", "revision")
 
     def __init__(self, revision: int = -1, offers: Iterable[Offer] = ()) -> None:
         self.revision = revision
@@ -116,6 +129,8 @@ class Catalog:
         self._names: list[str] = []
         self._contested: dict[str, tuple[OfferedTool, ...]] = {}
         """Names that more than one tool claims, with all claims; the first has it."""
+        self.items = ItemCatalog()
+        """Prompts, resources and resource templates."""
         self._apply({offer.plugin: offer for offer in offers})
 
     def updated(self, changes: OfferChanges) -> Catalog:
@@ -127,11 +142,18 @@ class Catalog:
         catalog._tools = dict(self._tools)
         catalog._names = self._names
         catalog._contested = dict(self._contested)
+        catalog.items = self.items
         catalog._apply(changes.offers)
         return catalog
 
     def _apply(self, changes: Mapping[str, Offer | None]) -> None:
         """Only while the snapshot is being made."""
+        self.items = self.items.updated(
+            {
+                plugin: None if offer is None or not offer.items else ItemOffer(offer.installed_at, offer.items)
+                for plugin, offer in changes.items()
+            }
+        )
         claims: dict[str, list[OfferedTool]] = {}
         for plugin, offer in changes.items():
             before = self._offers.pop(plugin, None)
@@ -201,6 +223,7 @@ class Catalog:
         names = {name for name in view.tools if name in self._tools}
         names.update(name for plugin in view.plugins for name in self.tools_of(plugin))
         part = Catalog(self.revision)
+        part.items = self.items.within(view)
         part._names = sorted(names)
         part._tools = {name: self._tools[name] for name in part._names}
         held: dict[str, list[OfferedTool]] = {}
@@ -210,6 +233,17 @@ class Catalog:
             plugin: self._offers[plugin]._replace(tools=tuple(tools), quarantined=()) for plugin, tools in held.items()
         }
         return part
+
+    def changed_since(self, before: Catalog) -> ChangedLists:
+        """Which lists may be others than in an earlier snapshot."""
+        plugins = {
+            plugin
+            for plugin in self._offers.keys() | before._offers.keys()
+            if self._offers.get(plugin) is not before._offers.get(plugin)
+        }
+        tools = any(_shown(self._offers.get(plugin)) != _shown(before._offers.get(plugin)) for plugin in plugins)
+        prompts, resources = self.items.changed_since(before.items)
+        return ChangedLists(tools, prompts, resources)
 
     def keywords_of(self, plugin: str) -> tuple[str, ...]:
         """The keywords of an installed plugin; none where it is not installed."""
@@ -260,6 +294,13 @@ class Catalog:
             return ()
         collided = ((tool, self._tools[tool.name]) for tool in offer.tools)
         return (*offer.quarantined, *(_taken(tool, by) for tool, by in collided if by is not tool))
+
+
+def _shown(offer: Offer | None) -> tuple[datetime, list[tuple[str, bytes]]] | None:
+    """What decides on a plugin's part of the list."""
+    if offer is None or not offer.tools:
+        return None
+    return offer.installed_at, [(tool.name, tool.listing) for tool in offer.tools]
 
 
 def _taken(tool: OfferedTool, by: OfferedTool) -> QuarantinedTool:

@@ -8,6 +8,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import MAX_FUEL
+from tool_server.model.manifest_items import (
+    MAX_ITEMS,
+    ManifestPrompt,
+    ManifestResource,
+    ManifestResourceTemplate,
+)
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
 from tool_server.model.tool import ToolAnnotations, ToolExample
@@ -23,6 +29,10 @@ ShortText = Annotated[str, Field(max_length=1_000)]
 PluginName = Annotated[str, AfterValidator(check_plugin_name)]
 Version = Annotated[str, AfterValidator(check_version)]
 VersionRange = Annotated[str, AfterValidator(check_range)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class ManifestTool(BaseModel):
@@ -78,6 +88,12 @@ class Manifest(BaseModel):
     wasm: ShortText = "plugin.wasm"
     """Path of the module, relative to plugin.json and inside its folder."""
     tools: Annotated[dict[str, ManifestTool] | None, Field(max_length=MAX_TOOLS)] = None
+    # Left out of what is written where there are none, so that manifests from before keep their digests.
+    prompts: Annotated[dict[str, ManifestPrompt] | None, Field(max_length=MAX_ITEMS, exclude_if=_is_none)] = None
+    resources: Annotated[tuple[ManifestResource, ...] | None, Field(max_length=MAX_ITEMS, exclude_if=_is_none)] = None
+    resourceTemplates: Annotated[
+        tuple[ManifestResourceTemplate, ...] | None, Field(max_length=MAX_ITEMS, exclude_if=_is_none)
+    ] = None
     xtp: JsonObject | None = None
     """An XTP schema (`version: v1-draft`), inlined."""
     dependencies: dict[PluginName, VersionRange] = Field(default_factory=dict, max_length=MAX_DEPENDENCIES)

@@ -7,8 +7,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tool_server.model.item_kind import QuarantinedItem
 from tool_server.model.manifest import Manifest
 from tool_server.model.permission import Permissions
+from tool_server.model.prompt import PromptDefinition
+from tool_server.model.resource import ResourceDefinition, ResourceTemplateDefinition
 from tool_server.model.settings import InstallationSettings
 from tool_server.model.tool import Finding, QuarantinedTool, ToolDefinition
 
@@ -60,6 +63,10 @@ class Release(BaseModel):
     abi: Abi = Abi.EXTISM
     tools: tuple[ToolDefinition, ...]
     quarantined: tuple[QuarantinedTool, ...] = ()
+    prompts: tuple[PromptDefinition, ...] = ()
+    resources: tuple[ResourceDefinition, ...] = ()
+    resource_templates: tuple[ResourceTemplateDefinition, ...] = ()
+    quarantined_items: tuple[QuarantinedItem, ...] = ()
     findings: tuple[Finding, ...] = ()
     publisher: str
     published_at: datetime

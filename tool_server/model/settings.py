@@ -1,4 +1,4 @@
-"""What an operator sets for one installation beside its grants: values of settings, and tools that are not offered."""
+"""What an operator sets for one installation beside its grants: values of settings, and what is not offered."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ MAX_PATTERN = 1_000
 """Characters of one pattern."""
 
 
+_Patterns = Annotated[tuple[Annotated[str, Field(max_length=MAX_PATTERN)], ...], Field(max_length=MAX_PATTERNS)]
+
+
 class InstallationSettings(BaseModel):
     """Stays with the plugin when its pin moves, and goes when it is uninstalled."""
 
@@ -28,12 +31,21 @@ class InstallationSettings(BaseModel):
     )
     """What the guest reads through `config_get`, where its effective permission `environment` names it. No secrets:
     these values lie in the database as they are."""
-    skip_tools: Annotated[
-        tuple[Annotated[str, Field(max_length=MAX_PATTERN)], ...], Field(max_length=MAX_PATTERNS)
-    ] = ()
+    skip_tools: _Patterns = ()
     """Patterns looked for in the tools' own names; a tool with one of them is not offered."""
+    skip_prompts: _Patterns = ()
+    """The same for the prompts' own names."""
+    skip_resources: _Patterns = ()
+    """The same for the URIs of resources."""
+    skip_resource_templates: _Patterns = ()
+    """The same for URI templates."""
     tool_prefix: Annotated[str, Field(max_length=MAX_TOOL_PREFIX, pattern=f"^{TOOL_PREFIX_PATTERN}$")] | None = None
-    """What stands before the tools' own names instead of the plugin's name; empty: they are offered as they are."""
+    """What stands before the own names of tools and prompts instead of the plugin's name; empty: nothing does."""
+
+    @property
+    def patterns(self) -> tuple[tuple[str, ...], ...]:
+        """All patterns, by what they leave out."""
+        return self.skip_tools, self.skip_prompts, self.skip_resources, self.skip_resource_templates
 
     def bounded(self) -> Self:
         """These settings.

@@ -39,6 +39,8 @@ class InputForm(StrEnum):
     """`{"params": {"name", "arguments"}}`: mcp.run and hyper-mcp v1."""
     HYPER_V2 = "hyper-v2"
     """`{"request": {"name", "arguments"}, "context": {"id", "_meta"}}`: hyper-mcp v2."""
+    HYPER_V2_REQUEST = "hyper-v2-request"
+    """`{"request": arguments, "context": {"id", "_meta"}}`: the other questions of hyper-mcp v2."""
 
 
 class OutputForm(StrEnum):
@@ -56,6 +58,12 @@ class OutputForm(StrEnum):
     """Raw bytes, carried as `{"result": base64}`."""
     CONTENT = "content"
     """An MCP `CallToolResult`: `{"content": [...], "isError"?, "structuredContent"?, "_meta"?}`."""
+    PROMPT = "prompt"
+    """An MCP `GetPromptResult`: `{"messages": [...], "description"?, "_meta"?}`."""
+    RESOURCE = "resource"
+    """An MCP `ReadResourceResult`: `{"contents": [...], "_meta"?}`."""
+    COMPLETION = "completion"
+    """An MCP `CompleteResult`: `{"completion": {"values": [...], "total"?, "hasMore"?}, "_meta"?}`."""
 
 
 class Binding(BaseModel):

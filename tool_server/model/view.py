@@ -45,7 +45,7 @@ class View(BaseModel):
 
     mode: ViewMode = ViewMode.ALL
     plugins: Annotated[tuple[_PluginName, ...], Field(max_length=MAX_NAMED), AfterValidator(_sorted)] = ()
-    """Names of plugins all of whose tools are seen."""
+    """Names of plugins all of whose tools, prompts and resources are seen."""
     tools: Annotated[tuple[_ToolName, ...], Field(max_length=MAX_NAMED), AfterValidator(_sorted)] = ()
     """MCP names of tools that are seen."""
 
@@ -62,6 +62,10 @@ class View(BaseModel):
     def admits(self, plugin: str, tool: str) -> bool:
         """Whether a tool, by its MCP name, is seen."""
         return not self.restricted or plugin in self.plugins or tool in self.tools
+
+    def admits_items_of(self, plugin: str) -> bool:
+        """Whether a plugin's prompts and resources are seen: a view of single tools shows none."""
+        return not self.restricted or plugin in self.plugins
 
     def in_mode(self, mode: ViewMode) -> View:
         """The same tools, shown in another way."""

@@ -63,14 +63,9 @@ class HyperFunctions:
             "list_roots": self._list_roots,
             "notify_logging_message": self._notify_logging_message,
             "notify_progress": self._notice("notifications/progress", hyper_host.progress),
-            "notify_resource_updated": self._notice("notifications/resources/updated", hyper_host.resource_updated),
             "notify_url_elicitation_completed": self._notice(
                 "notifications/elicitation/complete", hyper_host.elicitation_completed
             ),
-            **{
-                f"notify_{kind}_list_changed": self._notice(f"notifications/{kind}s/list_changed", None)
-                for kind in ("tool", "prompt", "resource")
-            },
         }
         return {(USER, name): handler for name, handler in named.items()}
 
@@ -122,13 +117,9 @@ class HyperFunctions:
         await self._client.tell(call, "notifications/message", message)
         return _NOTHING
 
-    def _notice(
-        self, method: str, read: Callable[[bytes], JsonObject] | None
-    ) -> Callable[[HostCall], Awaitable[HostReply]]:
+    def _notice(self, method: str, read: Callable[[bytes], JsonObject]) -> Callable[[HostCall], Awaitable[HostReply]]:
         async def notify(question: HostCall) -> HostReply:
-            params: JsonObject = {}
-            if read is not None:
-                params = read(_argument(question))
+            params = read(_argument(question))
             await self._client.tell(question.call, method, _redacted(question.call, params))
             return _NOTHING
 

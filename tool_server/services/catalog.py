@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import anyio
 
 from tool_server.errors import Unavailable
+from tool_server.inspection.item_offering import item_entry
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.interfaces import PluginStore
 from tool_server.model.catalog import Catalog, CatalogEntry, InstalledTool, OfferedTool
+from tool_server.model.item import ItemEntry
+from tool_server.model.item_catalog import ItemCatalog
+from tool_server.model.item_kind import ItemKind, OfferedItem
 from tool_server.model.limits import Limits
 from tool_server.model.names import tool_name
 from tool_server.model.permission import Permissions
@@ -23,8 +28,12 @@ from tool_server.services.entry_cache import EntryCache
 POLL_SECONDS = 0.5
 """How soon an installation made by another process is offered here."""
 
+MAX_ITEM_ENTRIES = 1_024
+MAX_ITEM_SIZE = 2 * 2**20
+"""Of the prompts, the resources and the templates that were asked for lately: as `EntryCache` has it for tools."""
+
 READ_ATTEMPTS = 5
-"""How often a tool is looked up again when its plugin changes just then."""
+"""How often a tool or item is looked up again when its plugin changes just then."""
 
 Listener = Callable[[], Awaitable[None]]
 
@@ -47,14 +56,15 @@ class CatalogService:
         plugins: PluginStore,
         defaults: Limits,
         ceiling: Limits,
-        cache: EntryCache | None = None,
+        cache: EntryCache[OfferedTool, CatalogEntry] | None = None,
         known: Catalog | None = None,
     ) -> None:
         self._plugins = plugins
         self._defaults = defaults
         self._ceiling = ceiling
         self._current = Catalog() if known is None else known
-        self._entries = EntryCache() if cache is None else cache
+        self._entries = EntryCache[OfferedTool, CatalogEntry]() if cache is None else cache
+        self._items = {kind: EntryCache[OfferedItem, ItemEntry](MAX_ITEM_ENTRIES, MAX_ITEM_SIZE) for kind in ItemKind}
         self._listeners: list[Listener] = []
         self._refreshing = anyio.Lock()
 
@@ -89,6 +99,29 @@ class CatalogService:
         raise Unavailable(
             "catalogue_changing", f"the plugin of {name!r} is being installed again and again: call later"
         )
+
+    async def find_item(self, choose: Callable[[ItemCatalog], OfferedItem | None]) -> ItemEntry | None:
+        """A prompt, resource or template with all that asking its plugin needs, or None.
+
+        Args:
+            choose: picks it from the snapshot in force; asked again where the store has changed.
+
+        Raises:
+            Unavailable: it was not asked for lately and the store cannot answer.
+        """
+        for _ in range(READ_ATTEMPTS):
+            item = choose(self._current.items)
+            if item is None:
+                return None
+            entry = self._items[item.kind].get(item)
+            if entry is not None:
+                return entry
+            (stored,) = await self._plugins.read_items((item,))
+            if stored is not None:
+                made = item_entry(item, stored, self._defaults, self._ceiling)
+                return self._items[item.kind].add(item, made, stored.size)
+            await self.refresh()
+        raise Unavailable("catalogue_changing", "the plugin asked is being installed again and again: ask later")
 
     async def describe(self, tools: Sequence[OfferedTool]) -> tuple[CatalogEntry, ...]:
         """All that is known of these tools of the current snapshot, read in one go and not kept.
@@ -129,7 +162,9 @@ class CatalogService:
             if changes.revision == before.revision:
                 return False
             self._current = before.updated(changes)
-            self._entries.keep(self._current)
+            self._entries.keep(self._current.find)
+            for kind, entries in self._items.items():
+                entries.keep(partial(self._current.items.find, kind))
             if before.revision != -1:
                 for listener in self._listeners:
                     await listener()

@@ -64,7 +64,8 @@ class InstallService:
         now = self._clock.now()
         granted = None if granted is None else granted.normalised()
         if settings is not None:
-            ToolFilter(settings.bounded().skip_tools)
+            for patterns in settings.bounded().patterns:
+                ToolFilter(patterns)
 
         def set_up(stored: InstallationSettings) -> InstallationSettings:
             wanted = stored if settings is None else settings

@@ -91,6 +91,28 @@ class InvokeService:
             raise NotFound(
                 "unknown_tool", f"there is no tool {name[:100]!r} here: list the tools again", {"tool": name[:200]}
             )
+        return await self._call(entry, arguments, caller, parent)
+
+    async def ask_plugin(self, entry: CatalogEntry, params: JsonObject, caller: Caller) -> JsonObject:
+        """Put one of MCP's other questions, `prompts/get` for one, to a plugin: a call like that of a tool.
+
+        Args:
+            entry: of an `ItemEntry`.
+            params: of the question.
+            caller: who asks.
+
+        Returns:
+            MCP's result.
+
+        Raises:
+            ToolServerError: as `call`, but for `unknown_tool`.
+        """
+        result = await self._call(entry, params, caller, None)
+        return result.structured or {}
+
+    async def _call(
+        self, entry: CatalogEntry, arguments: JsonObject, caller: Caller, parent: ParentCall | None
+    ) -> ToolResult:
         self._recorder.require_room()
         running = _RunningCall(os.urandom(16).hex(), entry, caller, self._clock.now(), arguments, parent)
         try:

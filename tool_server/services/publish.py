@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection import lint, servlets
+from tool_server.inspection.items import derive_items
 from tool_server.inspection.lint_report import tool_label
 from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
@@ -119,7 +120,7 @@ async def examine(
     publisher: str,
     findings: Sequence[Finding] = (),
 ) -> Release:
-    """All of a publish but the storing: parse, compile and describe in the sandbox, derive the tools, lint them.
+    """All of a publish but the storing: parse, compile and describe in the sandbox, derive what it offers, lint it.
 
     Raises:
         InvalidInput: the module is no plugin or imports what nobody offers (`unknown_host_function`), a limit is out of
@@ -136,13 +137,14 @@ async def examine(
     abi = describes_itself(module)
     probes = () if abi is None else servlets.probes(abi)
     outcomes = await sandbox.inspect(program, wasm, probes, limits.defaults)
-    described = None if abi is None else servlets.read_outcomes(abi, outcomes)
-    derived = await anyio.to_thread.run_sync(lambda: derive_tools(manifest, module, described))
+    described = None if abi is None else await anyio.to_thread.run_sync(servlets.read_outcomes, abi, outcomes)
+    items = await anyio.to_thread.run_sync(lambda: derive_items(manifest, module, described))
+    derived = await anyio.to_thread.run_sync(lambda: derive_tools(manifest, module, described, items.exports))
     about_manifest = await anyio.to_thread.run_sync(lambda: lint.lint_manifest(manifest))
     about_tools = await validation.lint(manifest.name, derived.tools)
     about_all = lint.lint_tools(manifest.name, derived.tools)
-    derived = _judged(derived, (*derived.findings, *about_manifest, *about_tools, *about_all))
-    if not derived.tools and not derived.quarantined:
+    derived = _judged(derived, (*derived.findings, *items.findings, *about_manifest, *about_tools, *about_all))
+    if not derived.tools and not derived.quarantined and items.empty:
         raise InvalidInput(
             "no_tools",
             f"{manifest.name} {manifest.version} offers no tool: export a function of type () -> i32, or declare "
@@ -156,6 +158,10 @@ async def examine(
         abi=derived.abi,
         tools=derived.tools,
         quarantined=derived.quarantined,
+        prompts=items.prompts,
+        resources=items.resources,
+        resource_templates=items.templates,
+        quarantined_items=items.quarantined,
         findings=(*findings, *_idle_permissions(manifest, program), *derived.findings),
         publisher=publisher,
         published_at=clock.now(),

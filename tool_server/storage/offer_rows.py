@@ -5,13 +5,14 @@ Text, not SQLAlchemy's expressions, so that `stored_offers` reads them too befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
 from tool_server.model.catalog import Offer, OfferChanges, OfferedTool
+from tool_server.model.item_kind import ItemKind, OfferedItem
 from tool_server.model.tool import QuarantinedTool
 
 INSTALLATION_REVISION = "installations"
@@ -46,6 +47,22 @@ WHERE installation_changes.revision > :seen
 """
 """A `ToolRow` of each tool of the plugins that changed after a revision."""
 
+_SELECT_ITEMS = """
+SELECT offered_items.plugin, offered_items.kind, offered_items.position, offered_items.name, offered_items.listing
+FROM offered_items
+"""
+_ITEMS_IN_ORDER = "ORDER BY offered_items.plugin, offered_items.kind, offered_items.position"
+
+SELECT_ALL_ITEMS = _SELECT_ITEMS + _ITEMS_IN_ORDER
+"""An `ItemRow` of each prompt, resource and template."""
+
+SELECT_CHANGED_ITEMS = f"""{_SELECT_ITEMS}
+JOIN installation_changes ON installation_changes.plugin = offered_items.plugin
+WHERE installation_changes.revision > :seen
+{_ITEMS_IN_ORDER}
+"""
+"""An `ItemRow` of each of the plugins that changed after a revision."""
+
 QUARANTINED = TypeAdapter(tuple[QuarantinedTool, ...])
 """The JSON in `offers.quarantined`."""
 
@@ -69,13 +86,20 @@ ToolRow = tuple[str, int, str, str, bool, bytes]
 """Plugin, position, MCP name, the tool's own name, whether it needs headers (0 or 1 will do), its listing."""
 
 
-def changes(revision: int, heads: Iterable[Head], rows: Iterable[ToolRow], *, complete: bool) -> OfferChanges:
+ItemRow = tuple[str, str, int, str, bytes]
+"""Plugin, kind, position, name, listing."""
+
+
+def changes(
+    revision: int, heads: Iterable[Head], rows: Iterable[ToolRow], items: Iterable[ItemRow], *, complete: bool
+) -> OfferChanges:
     """What the rows say.
 
     Args:
         revision: the store's present one.
         heads: of the plugins that changed.
         rows: of those plugins' tools, in order.
+        items: of their prompts, resources and templates, in order.
         complete: whether these are all plugins.
     """
     by_plugin = {head.plugin: head for head in heads}
@@ -86,14 +110,27 @@ def changes(revision: int, heads: Iterable[Head], rows: Iterable[ToolRow], *, co
             # The head's strings, not the row's own copies of them: there may be tens of thousands of rows.
             offered = OfferedTool(name, head.plugin, head.version, tool, position, head.revision, bool(headers), wire)
             tools.setdefault(head.plugin, []).append(offered)
+    others = _items(by_plugin, items)
     return OfferChanges(
-        revision, {plugin: _offer(head, tools.get(plugin, ())) for plugin, head in by_plugin.items()}, complete
+        revision,
+        {plugin: _offer(head, tools.get(plugin, ()), others.get(plugin, ())) for plugin, head in by_plugin.items()},
+        complete,
     )
 
 
-def _offer(head: Head, tools: Iterable[OfferedTool]) -> Offer | None:
+def _items(heads: Mapping[str, Head], rows: Iterable[ItemRow]) -> Mapping[str, Sequence[OfferedItem]]:
+    items: dict[str, list[OfferedItem]] = {}
+    for plugin, kind, position, name, listing in rows:
+        head = heads.get(plugin)
+        if head is not None and head.version is not None:
+            item = OfferedItem(name, ItemKind(kind), head.plugin, head.version, position, head.revision, listing)
+            items.setdefault(head.plugin, []).append(item)
+    return items
+
+
+def _offer(head: Head, tools: Iterable[OfferedTool], items: Iterable[OfferedItem]) -> Offer | None:
     if head.version is None or head.installed_at is None:
         return None
     quarantined = () if head.quarantined in (None, "[]") else QUARANTINED.validate_json(head.quarantined)
     keywords = () if head.keywords is None else KEYWORDS.validate_json(head.keywords)
-    return Offer(head.plugin, head.version, head.installed_at, tuple(tools), quarantined, keywords)
+    return Offer(head.plugin, head.version, head.installed_at, tuple(tools), quarantined, keywords, tuple(items))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tool_server.model.catalog import InstalledTool, OfferChanges, OfferedTool
+from tool_server.model.item import InstalledItem
+from tool_server.model.item_kind import OfferedItem
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.storage import installations, integrity, offers, releases
 from tool_server.storage.database import Database
@@ -67,6 +69,10 @@ class SqlPluginStore:
     async def read_tools(self, wanted: Sequence[OfferedTool]) -> tuple[InstalledTool | None, ...]:
         """See `PluginStore.read_tools`."""
         return await self._database.read(offers.read_tools, wanted)
+
+    async def read_items(self, wanted: Sequence[OfferedItem]) -> tuple[InstalledItem | None, ...]:
+        """See `PluginStore.read_items`."""
+        return await self._database.read(offers.read_items, wanted)
 
     async def revision(self) -> int:
         """See `PluginStore.revision`."""

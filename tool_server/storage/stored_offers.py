@@ -50,7 +50,8 @@ def _read(connection: sqlite3.Connection) -> OfferChanges | None:
         Head(plugin, changed, version, None if installed_at is None else _moment(installed_at), *rest)
         for plugin, changed, version, installed_at, *rest in connection.execute(offer_rows.SELECT_HEADS, {"seen": -1})
     ]
-    return offer_rows.changes(counter[0], heads, connection.execute(offer_rows.SELECT_ALL_TOOLS), complete=True)
+    tools, items = (connection.execute(text) for text in (offer_rows.SELECT_ALL_TOOLS, offer_rows.SELECT_ALL_ITEMS))
+    return offer_rows.changes(counter[0], heads, tools, items, complete=True)
 
 
 def _moment(stored: str) -> datetime:

@@ -115,7 +115,7 @@ installation_changes = Table(
     Column("revision", BigInteger, nullable=False, index=True),
 )
 
-# The next two are derived from the version that is installed: `offers` writes them, and compares them for `db check`.
+# The next three are derived from the version that is installed: `offers` writes them, and compares them for `db check`.
 offers = Table(
     "offers",
     metadata,
@@ -139,6 +139,20 @@ offered_tools = Table(
     Column("listing", LargeBinary, nullable=False),
     # What the listing does not say; not read before the tool's first call.
     Column("remainder", Text, nullable=False),
+)
+
+# Prompts, resources and resource templates.
+offered_items = Table(
+    "offered_items",
+    metadata,
+    Column("plugin", Text, ForeignKey("offers.plugin"), primary_key=True),
+    # An `ItemKind`.
+    Column("kind", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("listing", LargeBinary, nullable=False),
+    # Not read before the item is first asked for.
+    Column("definition", Text, nullable=False),
 )
 
 counters = Table(
