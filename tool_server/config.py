@@ -75,6 +75,14 @@ class LimitSettings(BaseModel):
     hold every worker."""
     nested_calls: Annotated[int, Field(ge=0, le=100_000)] = 100
     """Calls of other tools that may follow from one call, whoever of them makes them. They run within its time."""
+    client_answer: Annotated[Milliseconds, Field(ge=1_000, le=24 * 3_600_000)] = 600_000
+    """How long a client may take to answer what a plugin asks it, such as a form for its user."""
+    client_questions: Count = 1_000
+    """Calls that may wait at once for clients of the handshake era; those of 2026-07-28 keep them themselves."""
+    sessions: Count = 1_000
+    """Sessions of HTTP clients of the handshake era. Beyond that they are served without one, and cannot be asked."""
+    session_idle: Annotated[Milliseconds, Field(ge=1_000)] = 1_800_000
+    """How long such a session lasts without a request."""
     caller_calls: Count | None = None
     """Calls of one caller at once. None: as many as there are workers; callers share by what they have used."""
     caller_queue: Count | None = None

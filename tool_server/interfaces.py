@@ -242,6 +242,38 @@ class SecretStore(Protocol):
         ...
 
 
+class RequestStates(Protocol):
+    """What clients keep of calls that wait for their answers: nobody else can read, change or use it twice."""
+
+    async def seal(self, state: bytes, bound_to: bytes) -> str:
+        """Text for the client.
+
+        Args:
+            state: any bytes.
+            bound_to: must be given again to `open`.
+
+        Raises:
+            Unavailable: `secrets_key`, there is no key.
+        """
+        ...
+
+    async def open(self, sealed: str, bound_to: bytes) -> bytes:
+        """The state again.
+
+        Raises:
+            InvalidInput: `invalid_request_state`, it is not what `seal` made for this purpose.
+        """
+        ...
+
+    async def spend(self, state_id: str, expires_at: datetime, now: datetime) -> bool:
+        """Note that a state is used, until it expires; False where it was noted before.
+
+        Raises:
+            Unavailable: as for `PluginStore`.
+        """
+        ...
+
+
 class ToolIndex(Protocol):
     """Full text of the offered tools. Every method blocks and is run in a thread, one at a time.
 
@@ -341,32 +373,6 @@ class CallJournal(Protocol):
 
     def leftovers(self) -> Sequence[CallLeftover]:
         """What dead processes left in the same place. Reads files: run it in a thread."""
-        ...
-
-
-class ClientChannel(Protocol):
-    """The MCP client of a running call, for what its guest wants to ask or tell it.
-
-    Methods and parameters are MCP's own (https://modelcontextprotocol.io/specification). What is handed over holds no
-    secret that the call has read.
-    """
-
-    async def ask(self, call: Call, method: str, params: JsonObject, timeout_s: float | None = None) -> JsonObject:
-        """Send a request and wait for its result.
-
-        Args:
-            call: the running call.
-            method: `elicitation/create`, `sampling/createMessage` or `roots/list`.
-            params: the request's parameters.
-            timeout_s: how long the guest wants to wait; the call's own deadline holds besides.
-
-        Raises:
-            Unavailable: `client_cannot_be_asked`, this client has no such capability or cannot be reached.
-        """
-        ...
-
-    async def tell(self, call: Call, method: str, params: JsonObject) -> None:
-        """Send a notification, such as `notifications/progress`. That nobody listens is no error."""
         ...
 
 

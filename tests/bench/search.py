@@ -16,6 +16,7 @@ from tool_server.inspection.search_words import terms_of
 from tool_server.mcp_api.search_view import SearchView
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import LOCAL, Caller
+from tool_server.model.client import ClientChannel
 from tool_server.model.json_value import JsonObject
 from tool_server.model.view import View, ViewMode
 from tool_server.services.search import SearchService
@@ -84,5 +85,5 @@ async def _answer(view: SearchView, query: str) -> float:
     return elapsed
 
 
-async def _no_tool(name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+async def _no_tool(name: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
     raise AssertionError(name)

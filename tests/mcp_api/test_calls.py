@@ -14,9 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.http_api.registry import Registry
 from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN, call, call_body, error_of, post, text_of
 from tests.support.http_server import serving
-from tool_server.mcp_api.server import HttpSettings, McpServer
+from tool_server.mcp_api.http_endpoint import HttpSettings
+from tool_server.mcp_api.server import McpServer
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import ANONYMOUS, Caller
+from tool_server.model.client import ClientChannel
 from tool_server.model.json_value import JsonObject
 
 pytestmark = pytest.mark.parametrize("era", ERAS)
@@ -173,10 +175,10 @@ class Caused(Exception):
 async def broken_server(registry: Registry) -> AsyncGenerator[httpx.AsyncClient]:
     """The MCP endpoint over a service with a bug."""
 
-    async def invoke(tool: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+    async def invoke(tool: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         raise Caused("secret-of-the-server")
 
-    mcp = McpServer(lambda: registry.services.catalog.current, invoke, "1")
+    mcp = McpServer(lambda: registry.services.catalog.current, invoke, registry.services.suspended, registry.services.content, "1")
     app = mcp.http_app(HttpSettings(("127.0.0.1:*",), (), 65_536))
     async with mcp.watching_clients(), serving(_as_anonymous(app)) as url:
         async with httpx.AsyncClient(base_url=url, trust_env=False) as client:

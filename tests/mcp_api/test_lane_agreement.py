@@ -13,9 +13,10 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Message
 
-from tests.mcp_api.lane_requests import BODY_LIMIT, Sent, Tokens, generate, mutations
+from tests.mcp_api.lane_requests import BODY_LIMIT, Sent, Tokens, generate, mutations, plain
 from tests.services.publishing import SUM, offer
 from tests.support.guests import compile_c, guest
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
@@ -197,6 +198,64 @@ async def test_the_lane_answers_as_the_sdk_does_in_a_view(both: Both, name: str)
         answer, expected = await ask(both.lane.app, sent), await ask(both.sdk.app, sent)
         assert answer == expected, (number, sent)
     assert lane.answered > 5
+
+
+LIST_BODIES: list[dict[str, Any]] = [
+    {},
+    {"params": {}},
+    {"params": None},
+    {"params": []},
+    {"params": {"cursor": "dHJpYWxfYWRk"}},
+    {"params": {"cursor": ""}},
+    {"params": {"cursor": None}},
+    {"params": {"cursor": "x"}},
+    {"params": {"cursor": 5}},
+    {"params": {"_meta": {}}},
+    {"params": {"_meta": {"progressToken": 1}}},
+    {"params": {"further": 1}},
+    {"id": "one"},
+    {"id": None},
+    {"id": 1.5},
+    {"id": True},
+    {"jsonrpc": "1.0"},
+    {"further": 1},
+    {"method": "tools/call", "params": {"name": "trial_words", "arguments": {"text": "a b"}}},
+    {"method": "prompts/list"},
+    {"method": "ping"},
+]
+LIST_HEADERS: list[dict[str, str]] = [
+    {},
+    {"mcp-session-id": "0" * 32},
+    {"mcp-method": "tools/list"},
+    {"mcp-name": "x"},
+    {"accept": "application/json"},
+    {"accept": "text/event-stream"},
+    {"content-type": "text/plain"},
+    {"origin": "http://evil.example"},
+    {"host": "evil.example"},
+    {"x-other": "1"},
+]
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2025-01-01", ""])
+async def test_the_lane_lists_tools_in_the_handshake_era_as_the_sdk_does(both: Both, version: str) -> None:
+    lane = both.lane.mcp.lane
+    assert lane is not None
+    rng = random.Random(version)  # noqa: S311
+    tokens = [both.tokens[name] for name in ("good", "reader", "revoked", "unknown", "garbage")]
+    for headers in LIST_HEADERS:
+        for changes in LIST_BODIES:
+            sent = plain(rng)
+            for name in ("mcp-method", "mcp-name"):
+                sent.set_header(name, None)
+            sent.set_header("mcp-protocol-version", version)
+            sent.set_header("authorization", rng.choice(tokens[:1] * 4 + tokens))
+            for name, value in headers.items():
+                sent.set_header(name, value)
+            sent.body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", **changes}
+            answer, expected = await ask(both.lane.app, sent), await ask(both.sdk.app, sent)
+            assert answer == expected, sent
+    assert (lane.answered >= 5) == (version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
 @pytest.mark.slow

@@ -16,7 +16,9 @@ from tests.http_api.registry import Registry
 from tests.mcp_api.wire import CLIENT_MODES, ERAS, MODERN, post
 from tests.support.plugins import TRIAL_TOOLS
 from tool_server.mcp_api.calls import ToolCalls
+from tool_server.mcp_api.client_channels import Clients, Waiting
 from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.sessions import ClientSessions
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.model.catalog import Catalog, Offer, OfferedTool
 from tool_server.version import VERSION
@@ -63,7 +65,8 @@ class Pages:
     def __init__(self, registry: Registry) -> None:
         self._catalog = Catalog()
         listing = Listing(lambda: self._catalog, page_size=2)
-        handlers = ToolHandlers(listing, ToolCalls(registry.services.invoke.call))
+        calls = ToolCalls(registry.services.invoke.call, registry.services.suspended)
+        handlers = ToolHandlers(listing, calls, Clients(calls, ClientSessions(1), Waiting(1, 1)))
         self.server = Server(
             "pages",
             cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},

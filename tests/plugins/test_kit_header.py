@@ -19,6 +19,7 @@ from tool_server.errors import CallFailed, NotFound
 from tool_server.inspection.wasm import host_imports, parse_module
 from tool_server.model.call import Call, ToolResult
 from tool_server.model.caller import Caller
+from tool_server.model.client import NO_CLIENT, ClientChannel
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.nesting import ParentCall
@@ -75,6 +76,12 @@ EXTISM_EXPORT("ask") int32_t ask(void) {
     if (extism_last_error(bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("an error without a failure");
     if (extism_http_get("{}", bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("a page of nowhere");
     if (extism_last_error(bytes, sizeof bytes) == EXTISM_ABSENT) return extism_fail("a failure without an error");
+    extism_notify_client("{\"method\":\"notifications/progress\",\"params\":{\"progress\":1}}");
+    if (extism_last_error(bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("nobody has to listen");
+    if (extism_client(bytes, sizeof bytes) == EXTISM_ABSENT || bytes[0] != 0x7b) return extism_fail("no client");
+    if (extism_ask_client("{\"requests\":{\"a\":{\"method\":\"roots/list\"}}}", bytes, sizeof bytes) != EXTISM_ABSENT)
+        return extism_fail("an answer of nobody");
+    if (extism_last_error(bytes, sizeof bytes) == EXTISM_ABSENT) return extism_fail("a failure without an error");
     if (extism_call_tool("{\"name\":\"other\"}", bytes, sizeof bytes) != EXTISM_ABSENT) return extism_fail("called");
     length = extism_last_error(bytes, sizeof bytes);
     return extism_output(bytes, length) ? 0 : 1;
@@ -106,7 +113,14 @@ async def _no_secret(name: str) -> None:
     return None
 
 
-async def _no_tool(name: str, arguments: JsonObject, caller: Caller, parent: ParentCall | None = None, /) -> ToolResult:
+async def _no_tool(
+    name: str,
+    arguments: JsonObject,
+    caller: Caller,
+    client: ClientChannel = NO_CLIENT,
+    parent: ParentCall | None = None,
+    /,
+) -> ToolResult:
     raise NotFound("unknown_tool", f"there is no tool {name}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 
 from tool_server.errors import Denied, InvalidInput, Unavailable
 from tool_server.model.call import MAX_SECRET_READS, Call
+from tool_server.model.client import ClientAnswer, ClientRequest, NoClient
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program
 from tool_server.model.secret import Secret, SecretRecord
+from tool_server.model.transcript import Suspended, Transcript, give_answers, open_requests
 from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import HostCall, HostReply
 from tool_server.sandbox.hyper_functions import MAX_LINES, HyperFunctions
@@ -24,20 +28,26 @@ from tool_server.sandbox.protocol import USER
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Listener:
+ALL: JsonObject = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
+
+
+class Listener(NoClient):
     """A client that answers everything alike and keeps what it heard."""
 
-    def __init__(self, answer: JsonObject | Unavailable) -> None:
+    def __init__(self, answer: ClientAnswer, capabilities: JsonObject = ALL) -> None:
         self.heard: list[tuple[str, JsonObject, float | None]] = []
         self._answer = answer
+        self._capabilities = capabilities
 
-    async def ask(self, call: Call, method: str, params: JsonObject, timeout_s: float | None = None) -> JsonObject:
-        self.heard.append((method, params, timeout_s))
-        if isinstance(self._answer, Unavailable):
-            raise self._answer
-        return self._answer
+    @property
+    def capabilities(self) -> JsonObject:
+        return self._capabilities
 
-    async def tell(self, call: Call, method: str, params: JsonObject) -> None:
+    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, ClientAnswer]:
+        self.heard += [(request.method, request.params, request.timeout_s) for request in requests.values()]
+        return dict.fromkeys(requests, self._answer)
+
+    async def tell(self, method: str, params: JsonObject) -> None:
         self.heard.append((method, params, None))
 
 
@@ -61,13 +71,22 @@ async def read_secret(name: str) -> Secret:
 
 
 async def ask(client: Listener, call: Call, name: str, *blocks: object) -> HostReply:
-    handlers = HyperFunctions(GuestSecrets(read_secret), client).handlers()
+    """Call a host function as a guest does that is run again until its client has answered."""
+    handler = HyperFunctions(GuestSecrets(read_secret)).handlers()[USER, name]
     encoded = tuple(json.dumps(block).encode() for block in blocks)
-    return await handlers[USER, name](HostCall(call, USER, name, (0,) * len(encoded), encoded))
+    call = replace(call, client=client)
+    transcript = call.journal.transcript = Transcript()
+    question = HostCall(call, USER, name, (0,) * len(encoded), encoded)
+    question = replace(question, entry=transcript.next(name, question.digest))
+    try:
+        return await handler(question)
+    except Suspended:
+        give_answers(transcript, await client.ask(open_requests(transcript)))
+        return await handler(question)
 
 
 async def test_questions_reach_the_client_in_mcps_terms_and_its_answer_the_guest() -> None:
-    client, call = Listener({"action": "accept"}), make_call()
+    client, call = Listener(ClientAnswer({"action": "accept"})), make_call()
     schema: Any = {"type": "object", "properties": {"when": {"type": "string", "format": "date_time"}}}
     reply = await ask(
         client, call, "create_elicitation", {"message": "When?", "requestedSchema": schema, "timeout": 2.5}
@@ -84,7 +103,7 @@ async def test_questions_reach_the_client_in_mcps_terms_and_its_answer_the_guest
 
 
 async def test_notices_reach_the_client_in_mcps_terms() -> None:
-    client, call = Listener({}), make_call()
+    client, call = Listener(ClientAnswer({})), make_call()
     await ask(client, call, "notify_progress", {"progressToken": 4, "progress": 1, "total": None})
     await ask(client, call, "notify_logging_message", {"level": "info", "data": None})
     await ask(client, call, "notify_resource_updated", {"uri": "a:b"})
@@ -103,7 +122,7 @@ async def test_notices_reach_the_client_in_mcps_terms() -> None:
 
 
 async def test_a_secret_that_the_guest_holds_does_not_reach_the_client() -> None:
-    client, call = Listener({}), make_call()
+    client, call = Listener(ClientAnswer({})), make_call()
     reply = await ask(client, call, "get_keyring_secret", {"service": "a", "user": "b"})
     assert reply.data == b"the-secret"
     await ask(client, call, "notify_logging_message", {"level": "info", "data": {"the-secret": ["the-secret!"]}})
@@ -112,14 +131,27 @@ async def test_a_secret_that_the_guest_holds_does_not_reach_the_client() -> None
     assert str(client.heard).count("[secret a.b]") == 3
 
 
-async def test_an_error_that_is_not_about_the_client_ends_the_call() -> None:
-    client = Listener(Unavailable("shutting_down", "the server ends"))
-    with pytest.raises(Unavailable, match="the server ends"):
+async def test_a_client_that_refuses_fails_the_question() -> None:
+    client = Listener(ClientAnswer({}, "the user is away"))
+    with pytest.raises(Unavailable, match="the user is away"):
         await ask(client, make_call(), "list_roots")
 
 
+async def test_a_client_without_the_capability_is_not_asked_and_the_guest_gets_what_its_own_host_says() -> None:
+    client = Listener(ClientAnswer({}), {"elicitation": {}})
+    form: Any = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+    url: Any = {"mode": "url", "message": "?", "url": "https://example.com", "elicitationId": "1"}
+    assert json.loads((await ask(client, make_call(), "create_elicitation", url)).data)["action"] == "decline"
+    message = json.loads((await ask(client, make_call(), "create_message", {"messages": [], "maxTokens": 1})).data)
+    assert message["stopReason"] == "error"
+    assert json.loads((await ask(client, make_call(), "list_roots")).data) == {"roots": []}
+    assert client.heard == []
+    await ask(client, make_call(), "create_elicitation", form)
+    assert [method for method, _, _ in client.heard] == ["elicitation/create"]
+
+
 async def test_log_messages_beyond_the_bound_are_dropped_after_saying_so(caplog: pytest.LogCaptureFixture) -> None:
-    client, call = Listener({}), make_call()
+    client, call = Listener(ClientAnswer({})), make_call()
     with caplog.at_level(logging.DEBUG, logger="tool_server.guest"):
         for number in range(MAX_LINES + 5):
             await ask(client, call, "notify_logging_message", {"level": "info", "data": number})
@@ -130,12 +162,14 @@ async def test_log_messages_beyond_the_bound_are_dropped_after_saying_so(caplog:
 
 async def test_a_kept_instance_gets_no_secret() -> None:
     call = make_call(reuse=True)
-    assert (await ask(Listener({}), call, "get_keyring_secret", {"service": "a", "user": "b"})).data == b""
+    assert (
+        await ask(Listener(ClientAnswer({})), call, "get_keyring_secret", {"service": "a", "user": "b"})
+    ).data == b""
     assert [read.outcome for read in call.journal.secret_reads] == ["kept_instance"]
 
 
 async def test_a_call_that_asks_for_secret_after_secret_is_ended() -> None:
-    client, call = Listener({}), make_call()
+    client, call = Listener(ClientAnswer({})), make_call()
     for number in range(MAX_SECRET_READS):
         await ask(client, call, "get_keyring_secret", {"service": "a", "user": f"u{number}"})
     with pytest.raises(Denied) as caught:
@@ -146,4 +180,4 @@ async def test_a_call_that_asks_for_secret_after_secret_is_ended() -> None:
 
 async def test_an_argument_that_is_too_large_is_not_parsed() -> None:
     with pytest.raises(InvalidInput, match="at most 1048576 bytes"):
-        await ask(Listener({}), make_call(), "notify_resource_updated", {"uri": "a" * 2**20})
+        await ask(Listener(ClientAnswer({})), make_call(), "notify_resource_updated", {"uri": "a" * 2**20})

@@ -175,8 +175,8 @@ async def test_two_processes_that_begin_at_once_agree_on_one_key(folder: Path) -
     async with anyio.create_task_group() as tasks:
         for sealer in sealers:
             tasks.start_soon(anyio.to_thread.run_sync, sealer.make_key)
-    sealed = sealers[0].seal(VALUE, b"x")
-    assert all(sealer.open(sealed, b"x") == VALUE for sealer in sealers)
+    sealed = sealers[0].seal(VALUE.encode(), b"x")
+    assert all(sealer.open(sealed, b"x").decode() == VALUE for sealer in sealers)
     assert [path.name for path in files_below(folder)] == [FILE_NAME]
 
 

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING
 
 from tool_server.config import EgressSettings
 from tool_server.errors import InvalidInput
-from tool_server.interfaces import ClientChannel, Clock
+from tool_server.interfaces import Clock
 from tool_server.model.host_interface import USER_MODULE
 from tool_server.model.json_value import JsonObject, compact_json, json_type, parse_json
 from tool_server.model.secret import Secret
 from tool_server.sandbox.announcements import AnnouncementFunctions, Announcer
+from tool_server.sandbox.client_functions import client_functions
 from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import Handler, HostCall, HostFunctions, HostReply, forgiving
-from tool_server.sandbox.hyper_functions import HyperFunctions, UnreachableClient
+from tool_server.sandbox.hyper_functions import HyperFunctions
 from tool_server.sandbox.protocol import ENV
 from tool_server.services.nested_calls import NestedCalls
 
 if TYPE_CHECKING:
     from tool_server.egress.service import Egress, EgressReply
     from tool_server.services.host_functions import HostFunction
+
+
+UNRECORDED = frozenset({(USER_MODULE, "get_keyring_secret"), (USER_MODULE, "get_access_token")})
+"""Host functions that give out secrets: no transcript keeps those."""
 
 
 @asynccontextmanager
@@ -31,7 +36,6 @@ async def open_host_functions(
     clock: Clock,
     nested: NestedCalls,
     embedded: Sequence[HostFunction] = (),
-    client: ClientChannel | None = None,
     announcer: Announcer | None = None,
 ) -> AsyncGenerator[HostFunctions]:
     """All of them, while the block runs.
@@ -42,7 +46,6 @@ async def open_host_functions(
         clock: tells guests the time.
         nested: calls other tools.
         embedded: what the program that embeds the server offers.
-        client: reaches the MCP client of a call; by default none can be asked.
         announcer: hands on what plugins announce; by default nobody is told.
 
     Raises:
@@ -54,8 +57,9 @@ async def open_host_functions(
         (USER_MODULE, "http_get"): forgiving(requests.http_get),
         (USER_MODULE, "get_current_time"): _current_time(clock),
         (USER_MODULE, "call_tool"): forgiving(_tool_caller(nested)),
-        **HyperFunctions(GuestSecrets(read_secret), client or UnreachableClient()).handlers(),
+        **HyperFunctions(GuestSecrets(read_secret)).handlers(),
         **AnnouncementFunctions(announcer).handlers(),
+        **client_functions(announcer),
     }
     if embedded:
         # Here, for what checks types by their hints takes a while to import.
@@ -63,7 +67,7 @@ async def open_host_functions(
 
         handlers |= {place: forgiving(_embedded(function)) for place, function in by_import(embedded).items()}
     try:
-        yield HostFunctions(handlers)
+        yield HostFunctions(handlers, UNRECORDED)
     finally:
         await requests.aclose()
 
@@ -132,7 +136,9 @@ def _tool_caller(nested: NestedCalls) -> Handler:
     async def call_tool(question: HostCall) -> HostReply:
         # Of a secret that this guest holds, no other plugin is told.
         argument = question.call.journal.redactor.data(_argument(question))
-        return HostReply(await nested.call(question.call, question.deadline, argument))
+        transcript = question.call.journal.transcript
+        within = None if transcript is None or question.entry is None else transcript.within(question.entry)
+        return HostReply(await nested.call(question.call, question.deadline, argument, within))
 
     return call_tool
 

@@ -16,8 +16,9 @@ from tool_server.bootstrap.services import Services, watching
 from tool_server.errors import Unavailable
 from tool_server.http_api.app import RegistryServices, compose
 from tool_server.http_api.routes_metrics import metrics_route
+from tool_server.mcp_api.http_endpoint import HttpSettings
 from tool_server.mcp_api.search_view import SearchView
-from tool_server.mcp_api.server import HttpSettings, McpServer
+from tool_server.mcp_api.server import AskingBounds, McpServer
 from tool_server.sandbox.pool import WorkerPool
 from tool_server.version import VERSION
 from tool_server.web.home import home_page
@@ -45,7 +46,12 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
     """
     config = services.config
     invoke = SearchView(services.search, services.invoke.call).call
-    mcp = McpServer(lambda: services.catalog.current, invoke, services.content, VERSION, services.observers.tracer)
+    limits = config.limits
+    mcp = McpServer(
+        *(lambda: services.catalog.current, invoke, services.suspended, services.content, VERSION),
+        asking=AskingBounds(limits.client_questions, limits.client_answer / 1_000),
+        tracer=services.observers.tracer,
+    )
     services.catalog.subscribe(mcp.notices.catalog_changed)
     services.announcements.subscribe(mcp.notices)
 
@@ -80,7 +86,9 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             wasm_bytes=config.limits.wasm,
             body_bytes=config.limits.input,
         ),
-        mcp=mcp.http_app(HttpSettings(hosts, origins, config.limits.input, lane)),
+        mcp=mcp.http_app(
+            HttpSettings(hosts, origins, limits.input, lane, limits.sessions, limits.session_idle / 1_000)
+        ),
         allowed_hosts=hosts,
         allowed_origins=origins,
         anonymous_loopback=config.auth.anonymous_loopback,

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tool_server.background import background
@@ -32,6 +32,7 @@ from tool_server.services.publish import PublishLimits, PublishService
 from tool_server.services.recorder import CallRecorder
 from tool_server.services.search import SearchService
 from tool_server.services.secrets import SecretService
+from tool_server.services.suspended_calls import SuspendedCalls
 from tool_server.services.tokens import TokenService
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Services:
     catalog: CatalogService
     search: SearchService
     invoke: InvokeService
+    suspended: SuspendedCalls
     content: PluginContentService
     announcements: AnnouncementService
     tokens: TokenService
@@ -139,6 +141,7 @@ async def build(
                 browse=BrowseService(plugins, artifacts),
                 catalog=catalog,
                 invoke=invoke,
+                suspended=SuspendedCalls(storage.request_states, clock, timedelta(milliseconds=limits.client_answer)),
                 content=PluginContentService(catalog.find_item, invoke.ask_plugin),
                 announcements=announcements,
                 search=search,

@@ -15,10 +15,13 @@ from tool_server.bootstrap.interpreter import settle
 from tool_server.config import Config
 from tool_server.mcp_api.calls import Invoke
 from tool_server.mcp_api.stdio import StdioServer
-from tool_server.model.call import ToolResult
+from tool_server.model.call import Pending, ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.catalog import Catalog
+from tool_server.model.client import ClientAnswer, ClientChannel
 from tool_server.model.json_value import JsonObject
+from tool_server.model.suspended_call import SuspendedCall
+from tool_server.model.transcript import Transcript
 from tool_server.model.view import EVERYTHING, View
 from tool_server.storage.stored_offers import read_offers
 from tool_server.version import VERSION
@@ -62,8 +65,11 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
         if bundled and not bundled_is_current(config):
             await install_bundled(services)
         invoke = SearchView(services.search, services.invoke.call).call
-        tracer = services.observers.tracer
-        server = StdioServer(lambda: services.catalog.current, invoke, services.content, VERSION, tracer, caller)
+        server = StdioServer(
+            *(lambda: services.catalog.current, invoke, services.suspended, services.content, VERSION),
+            tracer=services.observers.tracer,
+            caller=caller,
+        )
         services.catalog.subscribe(server.catalog_changed)
         services.announcements.subscribe(server)
         settle()
@@ -75,7 +81,7 @@ async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
     server = StdioServer(
-        opening.catalog, opening.call, opening.content, VERSION, caller=caller, answered=opening.wanted
+        *(opening.catalog, opening.call, opening, opening.content, VERSION), caller=caller, answered=opening.wanted
     )
     over = anyio.Event()
 
@@ -130,11 +136,11 @@ class _Opening:
         """The snapshot in force."""
         return self._stored if self._services is None else self._services.catalog.current
 
-    async def call(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+    async def call(self, name: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         """See `SearchView.call`."""
         while self._invoke is None:
             await self._opened()
-        return await self._invoke(name, arguments, caller)
+        return await self._invoke(name, arguments, caller, client)
 
     async def _opened(self) -> Services:
         """The services, once they are open."""
@@ -143,6 +149,14 @@ class _Opening:
             await self._finished.wait()
         return self._services
 
+    async def keep(self, call: SuspendedCall, transcript: Transcript) -> str:
+        """See `SuspendedCalls.keep`."""
+        return await (await self._opened()).suspended.keep(call, transcript)
+
+    async def resume(self, call: SuspendedCall, state: str, answers: Mapping[str, ClientAnswer]) -> Transcript:
+        """See `SuspendedCalls.resume`."""
+        return await (await self._opened()).suspended.resume(call, state, answers)
+
 
 class _OpeningContent:
     """The plugins' prompts and resources: questions wait until the services are open."""
@@ -150,13 +164,15 @@ class _OpeningContent:
     def __init__(self, opened: Callable[[], Awaitable[Services]]) -> None:
         self._opened = opened
 
-    async def get_prompt(self, name: str, arguments: Mapping[str, str], caller: Caller) -> JsonObject:
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, str], caller: Caller, client: ClientChannel
+    ) -> JsonObject | Pending:
         """See `PluginContentService.get_prompt`."""
-        return await (await self._opened()).content.get_prompt(name, arguments, caller)
+        return await (await self._opened()).content.get_prompt(name, arguments, caller, client)
 
-    async def read_resource(self, uri: str, caller: Caller) -> JsonObject:
+    async def read_resource(self, uri: str, caller: Caller, client: ClientChannel) -> JsonObject | Pending:
         """See `PluginContentService.read_resource`."""
-        return await (await self._opened()).content.read_resource(uri, caller)
+        return await (await self._opened()).content.read_resource(uri, caller, client)
 
     async def complete_prompt(
         self, name: str, argument: str, value: str, context: Mapping[str, str], caller: Caller

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 
 from tool_server.config import Config
 from tool_server.errors import Unavailable
-from tool_server.interfaces import ArtifactStore, CallJournal, CallLog, PluginStore, SecretStore, TokenStore, ToolIndex
+from tool_server.interfaces import (
+    ArtifactStore,
+    CallJournal,
+    CallLog,
+    PluginStore,
+    RequestStates,
+    SecretStore,
+    TokenStore,
+    ToolIndex,
+)
 from tool_server.storage.artifacts import open_artifacts
 from tool_server.storage.calls import SqlCallLog
 from tool_server.storage.database import open_database
 from tool_server.storage.journal import FileCallJournal
 from tool_server.storage.plugins import SqlPluginStore
+from tool_server.storage.request_states import SqlRequestStates
 from tool_server.storage.sealing import Sealer
 from tool_server.storage.secrets import SqlSecretStore
 from tool_server.storage.tokens import SqlTokenStore
@@ -30,6 +40,7 @@ class Storage:
     journal: CallJournal
     tokens: TokenStore
     secrets: SecretStore
+    request_states: RequestStates
 
 
 @asynccontextmanager
@@ -40,6 +51,7 @@ async def open_storage(config: Config) -> AsyncGenerator[Storage]:
         Unavailable: the data folder, database or artifact store cannot be opened.
     """
     _prepare_data_dir(config)
+    key = config.secrets_key.get_secret_value()
     async with open_database(config.effective_database_url) as database:
         yield Storage(
             plugins=SqlPluginStore(database),
@@ -47,7 +59,8 @@ async def open_storage(config: Config) -> AsyncGenerator[Storage]:
             call_log=SqlCallLog(database),
             journal=FileCallJournal(config.data_dir / "journal"),
             tokens=SqlTokenStore(database),
-            secrets=SqlSecretStore(database, Sealer(config.secrets_key.get_secret_value(), config.data_dir)),
+            secrets=SqlSecretStore(database, Sealer(key, config.data_dir)),
+            request_states=SqlRequestStates(database, key, config.data_dir),
         )
 
 

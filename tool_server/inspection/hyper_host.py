@@ -13,13 +13,11 @@ from urllib.parse import urlsplit
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.json_paths import shown
+from tool_server.model.client import LOG_LEVELS
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 
 MAX_BLOCK = 2**20
 """Bytes of one argument."""
-
-LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""MCP's levels, least severe first."""
 
 NO_ROOTS: JsonObject = {"roots": []}
 """What `list_roots` gives where the client has none to show."""

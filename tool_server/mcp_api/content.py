@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
 import mcp_types as types
@@ -13,14 +13,19 @@ from mcp.shared.exceptions import MCPError
 
 from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError
 from tool_server.mcp_api.calls import ToolCalls
+from tool_server.mcp_api.client_channels import Clients, input_required
 from tool_server.mcp_api.lane.requests import MODERN
+from tool_server.model.call import Pending
 from tool_server.model.caller import LOCAL, Caller
+from tool_server.model.client import ClientChannel
 from tool_server.model.json_value import JsonObject
+from tool_server.model.suspended_call import SuspendedCall
 
 RESOURCE_NOT_FOUND = -32002
 """MCP's code up to 2025-11-25; since 2026-07-28 it is that of invalid parameters."""
 
 Context = ServerRequestContext[Any, Any]
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +33,13 @@ logger = logging.getLogger(__name__)
 class PluginContent(Protocol):
     """The plugins' prompts, resources and completions."""
 
-    async def get_prompt(self, name: str, arguments: Mapping[str, str], caller: Caller) -> JsonObject:
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, str], caller: Caller, client: ClientChannel
+    ) -> JsonObject | Pending:
         """See `PluginContentService.get_prompt`."""
         ...
 
-    async def read_resource(self, uri: str, caller: Caller) -> JsonObject:
+    async def read_resource(self, uri: str, caller: Caller, client: ClientChannel) -> JsonObject | Pending:
         """See `PluginContentService.read_resource`."""
         ...
 
@@ -53,12 +60,14 @@ class Asking:
     """Answers requests for their callers, over HTTP for as long as the client is there.
 
     Args:
-        calls: knows which clients hang up.
+        calls: knows which clients hang up, and keeps what waits for their answers.
+        clients: whose requests they are.
         local: who asks over stdio.
     """
 
-    def __init__(self, calls: ToolCalls, local: Caller = LOCAL) -> None:
+    def __init__(self, calls: ToolCalls, clients: Clients, local: Caller = LOCAL) -> None:
         self._calls = calls
+        self._clients = clients
         self._local = local
 
     def caller_of(self, context: Context) -> Caller:
@@ -72,13 +81,36 @@ class Asking:
             MCPError: it failed.
         """
         try:
-            if context.request is None:
-                result = await work
-            else:
-                result = await self._calls.while_connected(context.request.receive, work, {})
+            return {"resultType": "complete", **await self._while_connected(context, work)}
         except Exception as error:
             raise failed_request(error, context.protocol_version) from error
-        return {"resultType": "complete", **result}
+
+    async def answer_call(
+        self,
+        context: Context,
+        call: SuspendedCall,
+        ask: Callable[[ClientChannel], Awaitable[JsonObject | Pending]],
+    ) -> JsonObject:
+        """What a plugin that may ask its client gives, as a complete result of MCP or as its questions.
+
+        Raises:
+            MCPError: it failed.
+        """
+        try:
+            client = await self._clients.of(context, call)
+            result = await self._while_connected(context, ask(client))
+            if isinstance(result, Pending):
+                return input_required(result.requests, await self._calls.state_of(call, result))
+            return {"resultType": "complete", **result}
+        except Exception as error:
+            raise failed_request(error, context.protocol_version) from error
+
+    async def _while_connected(self, context: Context, work: Awaitable[T]) -> T:
+        request = context.request
+        if request is None or not request.state.watch_client:
+            return await work
+        nobody_there = cast(T, {})
+        return await self._calls.while_connected(request.receive, work, nobody_there)
 
 
 def failed_request(error: Exception, version: str) -> MCPError:
@@ -89,6 +121,8 @@ def failed_request(error: Exception, version: str) -> MCPError:
         case NotFound() if error.code == "unknown_resource":
             code = types.INVALID_PARAMS if version == MODERN else RESOURCE_NOT_FOUND
             return MCPError(code, error.message, {**_described("not_found", error), "uri": error.data.get("uri")})
+        case InvalidInput() if error.code == "invalid_request_state":
+            return MCPError(types.INVALID_PARAMS, error.message, {"reason": error.code})
         case NotFound() | InvalidInput():
             kind = "not_found" if isinstance(error, NotFound) else "invalid_input"
             return MCPError(types.INVALID_PARAMS, error.message, _described(kind, error))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import anyio
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
     PromptsListChanged,
@@ -14,7 +13,7 @@ from mcp.server.subscriptions import (
     ToolsListChanged,
 )
 
-from tool_server.mcp_api.subscriptions import SEND_SECONDS, Subscriptions
+from tool_server.mcp_api.sessions import ClientSessions
 from tool_server.model.catalog import Catalog, ChangedLists
 
 
@@ -24,20 +23,12 @@ class Notices:
     Args:
         catalog: the snapshot in force.
         bus: to the listeners of the modern era.
-        subscriptions: who of the handshake era wants to know of which resource.
-        sessions: the sessions of the handshake era that are open.
+        sessions: the clients of the handshake era that are connected.
     """
 
-    def __init__(
-        self,
-        catalog: Callable[[], Catalog],
-        bus: SubscriptionBus,
-        subscriptions: Subscriptions,
-        sessions: Callable[[], Sequence[ServerSession]],
-    ) -> None:
+    def __init__(self, catalog: Callable[[], Catalog], bus: SubscriptionBus, sessions: ClientSessions) -> None:
         self._catalog = catalog
         self._bus = bus
-        self._subscriptions = subscriptions
         self._sessions = sessions
         self._told = catalog()
         """The snapshot that clients know of."""
@@ -55,16 +46,18 @@ class Notices:
             await self._bus.publish(PromptsListChanged())
         if lists.resources:
             await self._bus.publish(ResourcesListChanged())
-        for session in self._sessions():
-            with anyio.move_on_after(SEND_SECONDS):
-                if lists.tools:
-                    await session.send_tool_list_changed()
-                if lists.prompts:
-                    await session.send_prompt_list_changed()
-                if lists.resources:
-                    await session.send_resource_list_changed()
+
+        async def send(session: ServerSession) -> None:
+            if lists.tools:
+                await session.send_tool_list_changed()
+            if lists.prompts:
+                await session.send_prompt_list_changed()
+            if lists.resources:
+                await session.send_resource_list_changed()
+
+        await self._sessions.tell(send)
 
     async def resource_updated(self, uri: str) -> None:
         """Tell who subscribed to it that a resource is another one now."""
         await self._bus.publish(ResourceUpdated(uri))
-        await self._subscriptions.resource_updated(uri)
+        await self._sessions.tell(lambda session: session.send_resource_updated(uri), uri)

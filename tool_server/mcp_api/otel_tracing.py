@@ -93,7 +93,7 @@ class OpenTelemetryTracer:
                 "tool_server.call.outcome": str(record.outcome),
             }
         )
-        if record.outcome is not Outcome.OK:
+        if record.outcome not in (Outcome.OK, Outcome.INPUT_REQUIRED):
             _fail(current.span, record.error or str(record.outcome))
         self._add_parts(current.span, record)
 

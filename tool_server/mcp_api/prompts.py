@@ -10,6 +10,7 @@ from tool_server.mcp_api.content import Asking, Context, PluginContent
 from tool_server.mcp_api.listed_items import listed
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.item_kind import ItemKind
+from tool_server.model.suspended_call import SuspendedCall
 
 
 class PromptHandlers:
@@ -36,5 +37,10 @@ class PromptHandlers:
     async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """Have a plugin make one prompt."""
         caller = self._asking.caller_of(context)
-        work = self._content.get_prompt(params.name, params.arguments or {}, caller)
-        return cast(types.GetPromptResult, await self._asking.answer(context, work))
+        arguments = params.arguments or {}
+        result = await self._asking.answer_call(
+            context,
+            SuspendedCall("prompts/get", params.name, dict(arguments), caller),
+            lambda client: self._content.get_prompt(params.name, arguments, caller, client),
+        )
+        return cast(types.GetPromptResult, result)

@@ -10,6 +10,7 @@ from tool_server.mcp_api.content import Asking, Context, PluginContent
 from tool_server.mcp_api.listed_items import listed
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.item_kind import ItemKind
+from tool_server.model.suspended_call import SuspendedCall
 
 
 class ResourceHandlers:
@@ -45,5 +46,10 @@ class ResourceHandlers:
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         """Have a plugin read one resource, or give what its manifest holds."""
-        work = self._content.read_resource(params.uri, self._asking.caller_of(context))
-        return cast(types.ReadResourceResult, await self._asking.answer(context, work))
+        caller = self._asking.caller_of(context)
+        result = await self._asking.answer_call(
+            context,
+            SuspendedCall("resources/read", params.uri, {}, caller),
+            lambda client: self._content.read_resource(params.uri, caller, client),
+        )
+        return cast(types.ReadResourceResult, result)

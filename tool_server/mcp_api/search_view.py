@@ -14,6 +14,7 @@ from tool_server.mcp_api.calls import Invoke
 from tool_server.mcp_api.search_tools import CALL, DEFAULT_LIMIT, DESCRIBE, INPUT_SCHEMAS, SEARCH
 from tool_server.model.call import ToolResult
 from tool_server.model.caller import Caller
+from tool_server.model.client import NO_CLIENT, ClientChannel
 from tool_server.model.json_value import JsonObject, compact_json
 from tool_server.model.search import Found, FoundTool, ToolFilter
 
@@ -49,7 +50,9 @@ class SearchView:
         self._invoke = invoke
         self._validators: dict[str, ArgumentsValidator] = {}
 
-    def call(self, name: str, arguments: JsonObject, caller: Caller) -> Awaitable[ToolResult]:
+    def call(
+        self, name: str, arguments: JsonObject, caller: Caller, client: ClientChannel = NO_CLIENT
+    ) -> Awaitable[ToolResult]:
         """Run one of the three tools for a caller in the search view, and any tool for every other.
 
         Raises:
@@ -57,16 +60,18 @@ class SearchView:
             ToolServerError: as the tool fails.
         """
         # Not a coroutine of its own: ordinary calls pass through here.
-        return self._answer(name, arguments, caller) if caller.view.searches else self._invoke(name, arguments, caller)
+        if caller.view.searches:
+            return self._answer(name, arguments, caller, client)
+        return self._invoke(name, arguments, caller, client)
 
-    async def _answer(self, name: str, arguments: JsonObject, caller: Caller) -> ToolResult:
+    async def _answer(self, name: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         match name:
             case "search_tools":
                 return await self._search(self._checked(SEARCH, arguments), caller)
             case "describe_tool":
                 return await self._describe(self._checked(DESCRIBE, arguments)["name"], caller)
             case "call_tool":
-                return await self._call(arguments, caller)
+                return await self._call(arguments, caller, client)
             case _:
                 raise NotFound(
                     "unknown_tool",
@@ -98,17 +103,17 @@ class SearchView:
         present: JsonObject = {key: value for key, value in described.items() if value is not None}
         return _result(compact_json(present).decode(), present)
 
-    async def _call(self, arguments: JsonObject, caller: Caller) -> ToolResult:
+    async def _call(self, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         inner = arguments.get("arguments", {})
         # They are checked against the tool's own schema, and may be more than is checked here.
         name: str = self._checked(CALL, {**arguments, "arguments": {}} if isinstance(inner, dict) else arguments)[
             "name"
         ]
         try:
-            result = await self._invoke(name, cast(JsonObject, inner), caller)
+            result = await self._invoke(name, cast(JsonObject, inner), caller, client)
         except NotFound as error:
             raise await self._unknown(name, caller) from error
-        if result.is_error:
+        if result.is_error or result.pending is not None:
             return result
         structured: JsonObject = (
             {"content": [_in_short(block) for block in result.content]}

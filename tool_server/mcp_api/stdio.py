@@ -18,7 +18,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
-from tool_server.mcp_api.calls import Invoke, ToolCalls
+from tool_server.mcp_api.calls import Invoke, Keeper, ToolCalls
 from tool_server.mcp_api.lane.answers import NAME, ServerInfo
 from tool_server.mcp_api.lane.requests import MODERN, VERSION_KEY
 from tool_server.mcp_api.lane.stdio import Era, StdioLane
@@ -50,6 +50,7 @@ class StdioServer:
     Args:
         catalog: the snapshot in force.
         invoke: runs a tool.
+        keeper: hands calls that wait for answers to the client.
         content: the plugins' prompts and resources.
         version: the server's.
         tracer: traces calls.
@@ -61,6 +62,7 @@ class StdioServer:
         self,
         catalog: Callable[[], Catalog],
         invoke: Invoke,
+        keeper: Keeper,
         content: PluginContent,
         version: str,
         tracer: CallTracer = NO_TRACER,
@@ -68,6 +70,7 @@ class StdioServer:
         answered: anyio.Event | None = None,
     ) -> None:
         self._catalog = catalog
+        self._keeper = keeper
         self._tracer = tracer
         self._invoke = invoke
         self._content = content
@@ -109,7 +112,7 @@ class StdioServer:
             self._answered.set()
 
     async def _converse(self, lines: AsyncIterator[bytes], writer: LineWriter, tasks: TaskGroup) -> None:
-        listing, calls = Listing(self._catalog), ToolCalls(self._invoke, self._tracer)
+        listing, calls = Listing(self._catalog), ToolCalls(self._invoke, self._keeper, self._tracer)
         broken: list[BrokenPipeError] = []
 
         def give_up(error: BrokenPipeError) -> None:
@@ -145,7 +148,11 @@ class StdioServer:
     def _make_sdk(self) -> McpServer:
         from tool_server.mcp_api.server import McpServer
 
-        return McpServer(self._catalog, self._invoke, self._content, self._version, self._tracer, self._caller)
+        return McpServer(
+            *(self._catalog, self._invoke, self._keeper, self._content, self._version),
+            tracer=self._tracer,
+            local=self._caller,
+        )
 
 
 class _SdkConversation:
@@ -155,7 +162,7 @@ class _SdkConversation:
         self,
         make: Callable[[], McpServer],
         writer: LineWriter,
-        accepted: Callable[[int | str], None],
+        accepted: Callable[[int | str, str], None],
         tasks: TaskGroup,
     ) -> None:
         self._make = make
@@ -207,7 +214,7 @@ class _SdkConversation:
             result = message.get("result")
             if isinstance(result, dict) and "protocolVersion" in result:
                 self._greeting = False
-                self._accepted(message["id"])
+                self._accepted(message["id"], str(message["result"]["protocolVersion"]))
         await self._writer.write(line.encode())
 
     async def flush(self) -> None:

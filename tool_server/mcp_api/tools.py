@@ -12,11 +12,14 @@ from pydantic_core import from_json
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.mcp_api.calls import Origin, ToolCalls
+from tool_server.mcp_api.client_channels import Clients, input_required
 from tool_server.mcp_api.errors import failed_result
 from tool_server.mcp_api.listing import Listing
-from tool_server.model.call import ToolResult
+from tool_server.model.call import Pending, ToolResult
 from tool_server.model.caller import LOCAL, Caller
+from tool_server.model.client import ClientChannel
 from tool_server.model.json_value import JsonObject
+from tool_server.model.suspended_call import SuspendedCall
 
 
 class ToolHandlers:
@@ -25,12 +28,14 @@ class ToolHandlers:
     Args:
         listing: the tools.
         calls: what runs them.
+        clients: whose requests they are.
         local: who calls over stdio.
     """
 
-    def __init__(self, listing: Listing, calls: ToolCalls, local: Caller = LOCAL) -> None:
+    def __init__(self, listing: Listing, calls: ToolCalls, clients: Clients, local: Caller = LOCAL) -> None:
         self._listing = listing
         self._calls = calls
+        self._clients = clients
         self._local = local
 
     async def list_tools(
@@ -53,17 +58,38 @@ class ToolHandlers:
         self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Run one tool, over HTTP for whom the authentication found, over stdio for the local user."""
-        name, arguments, request = params.name, params.arguments or {}, context.request
-        origin = Origin(context.meta, None if request is None else request.headers)
+        arguments, request = params.arguments or {}, context.request
+        caller = self._local if request is None else request.state.caller
+        call = SuspendedCall("tools/call", params.name, arguments, caller)
         try:
-            if request is None:
-                return wire_result(await self._calls.call(name, arguments, self._local, origin))
-            caller = request.state.caller
-            return wire_result(await self._calls.call_while_connected(request.receive, name, arguments, caller, origin))
+            client = await self._clients.of(context, call)
+            result = await self._call(context, call, client)
+            if result.pending is not None:
+                return await self._input_required(call, result.pending)
+            return wire_result(result)
         except NotFound as error:
             raise MCPError(types.INVALID_PARAMS, error.message) from error
-        except Exception as error:  # noqa: BLE001 - part of MCP's top-level translation table
+        except Exception as error:
+            if isinstance(error, InvalidInput) and error.code == "invalid_request_state":
+                data = {"reason": error.code}
+                raise MCPError(types.INVALID_PARAMS, error.message, data) from error
             return wire_result(failed_result(error))
+
+    async def _call(
+        self, context: ServerRequestContext[Any, Any], call: SuspendedCall, client: ClientChannel
+    ) -> ToolResult:
+        request = context.request
+        origin = Origin(context.meta, None if request is None else request.headers)
+        if request is None or not request.state.watch_client:
+            return await self._calls.call(call.name, call.arguments, call.caller, client, origin)
+        return await self._calls.call_while_connected(
+            request.receive, call.name, call.arguments, call.caller, client, origin
+        )
+
+    async def _input_required(self, call: SuspendedCall, pending: Pending) -> types.CallToolResult:
+        # In its wire form, as any handler may answer.
+        result = input_required(pending.requests, await self._calls.state_of(call, pending))
+        return cast(types.CallToolResult, result)
 
 
 def wire_result(result: ToolResult) -> types.CallToolResult:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from tool_server.model.client import NO_CLIENT, ClientChannel, ClientRequest
 from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import Limits
@@ -15,6 +16,7 @@ from tool_server.model.nesting import CallTree, ParentCall
 from tool_server.model.permission import Permissions
 from tool_server.model.redaction import Redactor
 from tool_server.model.release import Program
+from tool_server.model.transcript import Transcript
 
 MAX_REQUESTS = 1_001
 """Requests that one call's record holds: the most that may be allowed, and the one that was too many."""
@@ -60,6 +62,8 @@ class CallJournal:
 
     tree: CallTree | None = None
     """The calls of other tools that followed from this one of a client's, where there are any."""
+    transcript: Transcript | None = None
+    """What the guest has asked of its host, where its client may be asked something."""
 
     def __init__(self) -> None:
         self._requests: list[OutboundRequest] = []
@@ -123,6 +127,8 @@ class Call:
     journal: CallJournal = field(default_factory=CallJournal, compare=False, repr=False)
     parent: ParentCall | None = None
     """The call that asked for this one; None where a client did."""
+    client: ClientChannel = field(default=NO_CLIENT, compare=False, repr=False)
+    """The client whose call this is, or follows from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,14 @@ class GuestOutput(NamedTuple):
     timings: Timings
 
 
+class Pending(NamedTuple):
+    """A call that goes on when its client calls once more, with answers."""
+
+    requests: Mapping[str, ClientRequest]
+    """The questions that are not answered yet."""
+    transcript: Transcript
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What an MCP client gets, in MCP's own JSON shapes.
@@ -162,6 +176,8 @@ class ToolResult:
     structured: JsonObject | None = None
     is_error: bool = False
     meta: JsonObject | None = None
+    pending: Pending | None = None
+    """Where there is no result yet; the other fields are empty then."""
 
 
 class Outcome(StrEnum):
@@ -176,6 +192,8 @@ class Outcome(StrEnum):
     """A `CallFailed`; the record's `error` holds its code."""
     UNAVAILABLE = "unavailable"
     CANCELLED = "cancelled"
+    INPUT_REQUIRED = "input_required"
+    """The client was asked something, and is to call once more with its answers."""
     INTERNAL_ERROR = "internal_error"
 
 

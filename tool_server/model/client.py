@@ -6,12 +6,18 @@ https://modelcontextprotocol.io/specification
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tool_server.model.json_value import JsonObject, JsonValue
 
+if TYPE_CHECKING:
+    from tool_server.model.transcript import Transcript
+
 ELICIT, SAMPLE, ROOTS = "elicitation/create", "sampling/createMessage", "roots/list"
 """What a client may be asked for."""
+
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""MCP's levels, least severe first."""
 
 
 class ClientRequest(NamedTuple):
@@ -20,6 +26,8 @@ class ClientRequest(NamedTuple):
     method: str
     """`ELICIT`, `SAMPLE` or `ROOTS`."""
     params: JsonObject
+    timeout_s: float | None = None
+    """How long the guest wants to wait; the server's own bound holds besides."""
 
 
 class ClientAnswer(NamedTuple):
@@ -40,8 +48,18 @@ class ClientChannel(Protocol):
         ...
 
     @property
+    def protocol_version(self) -> str | None:
+        """The version of MCP that the client speaks; None where it speaks none."""
+        ...
+
+    @property
     def wants_progress(self) -> bool:
         """Whether the client asked to be told of this call's progress."""
+        ...
+
+    @property
+    def transcript(self) -> Transcript | None:
+        """Where this call's run is kept, with what earlier runs left in it; None where the client cannot be asked."""
         ...
 
     async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, ClientAnswer] | None:
@@ -65,7 +83,9 @@ class ClientChannel(Protocol):
 class NoClient:
     """Nobody who could be asked or would listen."""
 
+    protocol_version = None
     wants_progress = False
+    transcript = None
 
     @property
     def capabilities(self) -> JsonObject:

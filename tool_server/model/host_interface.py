@@ -41,6 +41,9 @@ INTERFACE: Mapping[str, Shape] = MappingProxyType(
         "http_get": Shape(takes=True, gives=True),
         "get_current_time": Shape(takes=False, gives=True),
         "call_tool": Shape(takes=True, gives=True),
+        "ask_client": Shape(takes=True, gives=True),
+        "notify_client": Shape(takes=True, gives=False),
+        "get_client": Shape(takes=False, gives=True),
         "last_error": Shape(takes=False, gives=True),
     }
 )

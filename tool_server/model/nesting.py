@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tool_server.errors import Denied
+from tool_server.model.transcript import Transcript
 
 MAX_DEPTH = 8
 """Calls on top of one another, the client's own included."""
@@ -50,6 +51,8 @@ class ParentCall:
     deadline: float
     """When its time is over, on the monotonic clock."""
     tree: CallTree
+    transcript: Transcript | None = None
+    """Where the run of the tool that it calls is kept; None where the client cannot be asked anything."""
 
     def require(self, tool: str) -> None:
         """Do nothing where it may call this tool.

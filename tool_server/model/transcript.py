@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tool_server.errors import CallFailed, InvalidInput
+from tool_server.errors import CallFailed, Denied, InvalidInput, Unavailable
 from tool_server.model.client import ClientAnswer, ClientRequest
 from tool_server.model.json_value import JsonObject, compact_json, parse_json
 
@@ -19,8 +19,18 @@ MAX_BYTES = 256 * 1024
 """Of what one call keeps, transcripts of nested calls included."""
 
 MAX_ENTRIES = 4_096
+MAX_QUESTIONS = 32
+"""That one call may put to its client, one after another."""
+
 _OVERHEAD = 100
 """Bytes that an entry takes besides its data."""
+
+
+class Suspended(CallFailed):
+    """A guest was stopped, for its client is asked something; it is to be run again with the answer."""
+
+    def __init__(self) -> None:
+        super().__init__("suspended", "the plugin waits for its client")
 
 
 @dataclass(slots=True)
@@ -63,6 +73,7 @@ class _Size:
 
     bytes: int = 0
     entries: int = 0
+    questions: int = 0
 
     @property
     def full(self) -> bool:
@@ -76,14 +87,24 @@ class Transcript:
         self._entries: list[Entry] = []
         self._next = 0
         self._size = _Size() if size is None else size
+        self._program = ""
 
     @property
     def full(self) -> bool:
         """Whether more was kept than may be: the guest cannot be run again then."""
         return self._size.full
 
-    def begin(self) -> None:
-        """A run begins."""
+    def begin(self, program: str) -> None:
+        """A run of the program with this digest begins.
+
+        Raises:
+            CallFailed: `replay_diverged`, it was another one before.
+        """
+        if self._program not in ("", program):
+            raise CallFailed(
+                "replay_diverged", "the plugin was replaced by another version while its client was asked: call anew"
+            )
+        self._program = program
         self._next = 0
 
     def next(self, function: str, digest: str) -> Entry:
@@ -115,6 +136,29 @@ class Transcript:
         if not self.full:
             entry.reply, entry.data, entry.inner = reply, data, None
 
+    def ask(self, entry: Entry, requests: Mapping[str, ClientRequest]) -> Mapping[str, ClientAnswer]:
+        """The client's answers to what a guest asks it.
+
+        Raises:
+            Suspended: they are not known yet: the guest is to be run again with them.
+            Unavailable: `too_much_to_repeat`, the guest cannot be run again.
+            Denied: `too_many_questions`.
+        """
+        if not entry.requests:
+            if self.full:
+                raise Unavailable(
+                    "too_much_to_repeat",
+                    f"the plugin has asked its host for more than {MAX_BYTES} bytes or {MAX_ENTRIES} times, which "
+                    "cannot be kept until the client answers: ask the client earlier",
+                )
+            if self._size.questions >= MAX_QUESTIONS:
+                raise Denied("too_many_questions", f"one call asks its client at most {MAX_QUESTIONS} times")
+            self._size.questions += 1
+            entry.requests = dict(requests)
+        if entry.requests.keys() - entry.answers.keys():
+            raise Suspended
+        return entry.answers
+
     def within(self, entry: Entry) -> Transcript:
         """The transcript of the call that a question begins."""
         if entry.inner is None:
@@ -141,7 +185,7 @@ class Transcript:
 
     def as_json(self) -> JsonObject:
         """The entries, for `encode`."""
-        return {"entries": [entry.as_json() for entry in self._entries]}
+        return {"program": self._program, "entries": [entry.as_json() for entry in self._entries]}
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -159,20 +203,30 @@ class Transcript:
         return transcript
 
     def _fill(self, document: Any) -> None:
+        self._program = str(document["program"])
         for value in document["entries"]:
-            entry = Entry(value["function"], value["digest"], value.get("reply"), base64.b64decode(value["data"]))
+            entry = Entry(value["function"], value["digest"], value.get("reply"))
+            entry.data = base64.b64decode(value["data"], validate=True)
             entry.requests = {key: ClientRequest(*request) for key, request in value.get("requests", {}).items()}
             entry.answers = {key: ClientAnswer(*answer) for key, answer in value.get("answers", {}).items()}
             self._count(_OVERHEAD + len(entry.data))
+            self._size.questions += bool(entry.requests)
             self._entries.append(entry)
             if "inner" in value:
                 self.within(entry)._fill(value["inner"])
 
 
-def answer(transcript: Transcript, answers: Mapping[str, ClientAnswer]) -> bool:
-    """Give the open question the answers to what it asks; whether it is answered now."""
+def open_requests(transcript: Transcript) -> Mapping[str, ClientRequest]:
+    """What the client is still to answer."""
     entry = transcript.open
     if entry is None:
-        return False
-    entry.answers |= {key: found for key, found in answers.items() if key in entry.requests}
-    return not entry.requests.keys() - entry.answers.keys()
+        return {}
+    return {key: request for key, request in entry.requests.items() if key not in entry.answers}
+
+
+def give_answers(transcript: Transcript, answers: Mapping[str, ClientAnswer]) -> None:
+    """Take the client's answers to what is open; what nobody asks, or was answered before, says nothing here."""
+    entry = transcript.open
+    if entry is not None:
+        wanted = entry.requests.keys() - entry.answers.keys()
+        entry.answers |= {key: found for key, found in answers.items() if key in wanted}

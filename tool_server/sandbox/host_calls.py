@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from tool_server.errors import Denied, InvalidInput, ToolServerError
 from tool_server.model.call import Call
 from tool_server.model.json_value import JsonObject, compact_json
+from tool_server.model.transcript import Entry, Suspended, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,18 @@ class HostCall:
     blocks: tuple[bytes, ...]
     deadline: float = inf
     """When the call's time is over, on the monotonic clock."""
+    entry: Entry | None = None
+    """Where the call's transcript keeps this question; None where it has no transcript."""
+
+    @property
+    def digest(self) -> str:
+        """Tells this question of a function from others of the same."""
+        hashed = hashlib.sha256()
+        for value, block in zip(self.values, self.blocks, strict=True):
+            # Of a block the offset says nothing.
+            part = block or repr(value).encode()
+            hashed.update(b"%d %d " % (len(block), len(part)) + part)
+        return hashed.hexdigest()
 
     @classmethod
     def from_frame(cls, call: Call, header: Mapping[str, Any], body: bytes, deadline: float = inf) -> Self:
@@ -75,6 +89,11 @@ class HostReply:
             header["failure"] = self.failure
         return header
 
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], data: bytes) -> Self:
+        """The inverse of `header`."""
+        return cls(data, header.get("value"), header["status"], header["headers"], header.get("failure"))
+
 
 MAX_ERROR = 8_192
 """Characters of the message of an error that a guest gets."""
@@ -89,6 +108,8 @@ def forgiving(handler: Handler) -> Handler:
     async def answer(question: HostCall) -> HostReply:
         try:
             return await handler(question)
+        except Suspended:
+            raise
         except ToolServerError as error:
             message = error.message[:MAX_ERROR].encode("utf-8", "replace").decode()
             description: JsonObject = {"code": error.code, "message": message, "data": error.data}
@@ -102,21 +123,42 @@ class HostFunctions:
 
     Args:
         handlers: what answers each of them.
+        unrecorded: those of them whose answers no transcript keeps: they are asked again when a guest runs again.
     """
 
-    def __init__(self, handlers: Mapping[tuple[str, str], Handler] | None = None) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[tuple[str, str], Handler] | None = None,
+        unrecorded: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._handlers = dict(handlers or {})
+        self._unrecorded = unrecorded
 
     async def answer(self, question: HostCall) -> HostReply:
-        """Ask the function's handler.
+        """Ask the function's handler, or the call's transcript, where the guest has asked the same before.
 
         Raises:
             Denied: `unknown_host_function`, or what the handler raises.
+            CallFailed: `replay_diverged`.
+            Suspended: the guest is to be run again once its client has answered.
         """
-        handler = self._handlers.get((question.module, question.name))
+        place = question.module, question.name
+        handler = self._handlers.get(place)
         if handler is None:
             raise Denied(
                 "unknown_host_function",
                 f"host function {question.name[:80]} is not available: nobody offers it here in {question.module[:80]}",
             )
-        return await handler(question)
+        transcript = question.call.journal.transcript
+        if transcript is None or place in self._unrecorded:
+            return await handler(question)
+        return await _answer_once(question, handler, transcript)
+
+
+async def _answer_once(question: HostCall, handler: Handler, transcript: Transcript) -> HostReply:
+    entry = transcript.next(f"{question.module}.{question.name}", question.digest)
+    if entry.reply is not None:
+        return HostReply.from_header(cast("dict[str, Any]", entry.reply), entry.data)
+    reply = await handler(replace(question, entry=entry))
+    transcript.note(entry, reply.header(), reply.data)
+    return reply

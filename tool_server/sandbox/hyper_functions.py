@@ -1,7 +1,7 @@
 """The host functions of hyper-mcp, in module `extism:host/user`: the same shapes, decided by this server's rules.
 
-What needs the MCP client goes through a `ClientChannel`; where that cannot ask, the guest gets what its own host says
-to a client without the capability.
+What needs the MCP client goes through the call's `ClientChannel`; where that cannot ask, the guest gets what its own
+host says to a client without the capability.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from tool_server.errors import InvalidInput, Unavailable
 from tool_server.inspection import hyper_host
 from tool_server.inspection.hyper_host import KeyringEntry
-from tool_server.interfaces import ClientChannel
 from tool_server.model.call import Call
+from tool_server.model.client import ELICIT, ROOTS, SAMPLE, ClientRequest
 from tool_server.model.json_value import JsonObject, JsonValue, dump_json
 from tool_server.model.keyring import keyring_secret_name
+from tool_server.sandbox.client_functions import ask, without_secrets
 from tool_server.sandbox.guest_log import forward_log
 from tool_server.sandbox.guest_secrets import GuestSecrets
 from tool_server.sandbox.host_calls import Handler, HostCall, HostReply
@@ -30,28 +31,15 @@ _GUEST_LEVELS = {"debug": "debug", "info": "info", "notice": "info", "warning": 
 _NOTHING = HostReply(value=0)
 
 
-class UnreachableClient:
-    """The `ClientChannel` where no client can be asked: every question ends at once, every notice goes nowhere."""
-
-    async def ask(self, call: Call, method: str, params: JsonObject, timeout_s: float | None = None) -> JsonObject:
-        """See `ClientChannel.ask`."""
-        raise Unavailable("client_cannot_be_asked", f"the client of this call cannot be asked for {method}")
-
-    async def tell(self, call: Call, method: str, params: JsonObject) -> None:
-        """See `ClientChannel.tell`."""
-
-
 class HyperFunctions:
     """Answers the host calls of plugins that were written for hyper-mcp.
 
     Args:
         secrets: reads what a plugin may hold.
-        client: reaches the client of a call.
     """
 
-    def __init__(self, secrets: GuestSecrets, client: ClientChannel) -> None:
+    def __init__(self, secrets: GuestSecrets) -> None:
         self._secrets = secrets
-        self._client = client
 
     def handlers(self) -> Mapping[tuple[str, str], Handler]:
         """For `HostFunctions`."""
@@ -82,26 +70,15 @@ class HyperFunctions:
 
     async def _create_elicitation(self, question: HostCall) -> HostReply:
         wanted = hyper_host.elicitation(_argument(question))
-        return await self._asked(
-            question.call, "elicitation/create", wanted.params, hyper_host.declined(wanted.mode), wanted.timeout_s
-        )
+        request = ClientRequest(ELICIT, wanted.params, wanted.timeout_s)
+        return _asked(question, request, hyper_host.declined(wanted.mode))
 
     async def _create_message(self, question: HostCall) -> HostReply:
         params = hyper_host.message_request(_argument(question))
-        return await self._asked(question.call, "sampling/createMessage", params, hyper_host.no_message())
+        return _asked(question, ClientRequest(SAMPLE, params), hyper_host.no_message())
 
     async def _list_roots(self, question: HostCall) -> HostReply:
-        return await self._asked(question.call, "roots/list", {}, hyper_host.NO_ROOTS)
-
-    async def _asked(
-        self, call: Call, method: str, params: JsonObject, otherwise: JsonObject, timeout_s: float | None = None
-    ) -> HostReply:
-        try:
-            return _json(await self._client.ask(call, method, _redacted(call, params), timeout_s))
-        except Unavailable as error:
-            if error.code != "client_cannot_be_asked":
-                raise
-            return _json(otherwise)
+        return _asked(question, ClientRequest(ROOTS, {}), hyper_host.NO_ROOTS)
 
     async def _notify_logging_message(self, question: HostCall) -> HostReply:
         call = question.call
@@ -112,15 +89,15 @@ class HyperFunctions:
         if number == MAX_LINES:
             message = {"level": "warning", "data": f"this call has logged {MAX_LINES} messages: no further one is kept"}
         level = _GUEST_LEVELS.get(str(message["level"]), "error")
-        message = _redacted(call, message)
+        message = without_secrets(call, message)
         forward_log(call, {"lines": [[level, _line(message)]]})
-        await self._client.tell(call, "notifications/message", message)
+        await call.client.tell("notifications/message", message)
         return _NOTHING
 
     def _notice(self, method: str, read: Callable[[bytes], JsonObject]) -> Callable[[HostCall], Awaitable[HostReply]]:
         async def notify(question: HostCall) -> HostReply:
             params = read(_argument(question))
-            await self._client.tell(question.call, method, _redacted(question.call, params))
+            await question.call.client.tell(method, without_secrets(question.call, params))
             return _NOTHING
 
         return notify
@@ -132,13 +109,20 @@ def _argument(question: HostCall) -> bytes:
     return question.blocks[0]
 
 
+def _asked(question: HostCall, request: ClientRequest, otherwise: JsonObject) -> HostReply:
+    try:
+        answer = ask(question, {"answer": request})["answer"]
+    except Unavailable as error:
+        if error.code != "client_cannot_be_asked":
+            raise
+        return _json(otherwise)
+    if answer.error is not None:
+        raise Unavailable("client_refused", f"the client answered {request.method} with an error: {answer.error}")
+    return _json(answer.result)
+
+
 def _json(value: JsonValue) -> HostReply:
     return HostReply(dump_json(value))
-
-
-def _redacted(call: Call, params: JsonObject) -> JsonObject:
-    cleaned = call.journal.redactor.json(params)
-    return cleaned if isinstance(cleaned, dict) else {}
 
 
 def _line(message: JsonObject) -> str:

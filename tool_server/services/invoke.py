@@ -12,12 +12,14 @@ import anyio
 
 from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.interfaces import Clock, Sandbox, Validation
-from tool_server.model.call import Call, CallJournal, CallRecord, GuestOutput, Outcome, Timings, ToolResult
+from tool_server.model.call import Call, CallJournal, CallRecord, GuestOutput, Outcome, Pending, Timings, ToolResult
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
+from tool_server.model.client import NO_CLIENT, ClientChannel
 from tool_server.model.folder_permission import FolderRoots
 from tool_server.model.json_value import JsonObject, canonical_json, sha256_hex
 from tool_server.model.nesting import ParentCall
+from tool_server.model.transcript import Suspended, Transcript, give_answers, open_requests
 
 MAX_INTEGER_BITS = 2_048
 """Of an integer among the arguments: some 600 digits."""
@@ -66,7 +68,12 @@ class InvokeService:
         self._reuse = reuse
 
     async def call(
-        self, name: str, arguments: JsonObject, caller: Caller, parent: ParentCall | None = None
+        self,
+        name: str,
+        arguments: JsonObject,
+        caller: Caller,
+        client: ClientChannel = NO_CLIENT,
+        parent: ParentCall | None = None,
     ) -> ToolResult:
         """Call a tool by its MCP name; cancelling the awaiting task stops the guest.
 
@@ -74,9 +81,11 @@ class InvokeService:
             name: the tool.
             arguments: JSON values.
             caller: who calls, also where a plugin does so on the way.
+            client: whom the plugin may ask and tell things. Where it answers by calling again, the result is `pending`.
             parent: the plugin's call that asks, None for a client's own.
 
         Raises:
+            Suspended: under a `parent`, the plugin waits for the client.
             NotFound: `unknown_tool`.
             Denied: `missing_scope`; what `parent` may not.
             InvalidInput: `invalid_arguments`, with path, expected and got; `validation_limit`; `input_too_large`.
@@ -91,37 +100,50 @@ class InvokeService:
             raise NotFound(
                 "unknown_tool", f"there is no tool {name[:100]!r} here: list the tools again", {"tool": name[:200]}
             )
-        return await self._call(entry, arguments, caller, parent)
+        return await self._call(entry, arguments, caller, client, parent)
 
-    async def ask_plugin(self, entry: CatalogEntry, params: JsonObject, caller: Caller) -> JsonObject:
+    async def ask_plugin(
+        self, entry: CatalogEntry, params: JsonObject, caller: Caller, client: ClientChannel = NO_CLIENT
+    ) -> JsonObject | Pending:
         """Put one of MCP's other questions, `prompts/get` for one, to a plugin: a call like that of a tool.
 
         Args:
             entry: of an `ItemEntry`.
             params: of the question.
             caller: who asks.
+            client: whom the plugin may ask and tell things.
 
         Returns:
-            MCP's result.
+            MCP's result, or what the plugin asks a client that answers by asking again.
 
         Raises:
             ToolServerError: as `call`, but for `unknown_tool`.
         """
-        result = await self._call(entry, params, caller, None)
-        return result.structured or {}
+        result = await self._call(entry, params, caller, client, None)
+        return result.pending or result.structured or {}
 
     async def _call(
-        self, entry: CatalogEntry, arguments: JsonObject, caller: Caller, parent: ParentCall | None
+        self,
+        entry: CatalogEntry,
+        arguments: JsonObject,
+        caller: Caller,
+        client: ClientChannel,
+        parent: ParentCall | None,
     ) -> ToolResult:
         self._recorder.require_room()
-        running = _RunningCall(os.urandom(16).hex(), entry, caller, self._clock.now(), arguments, parent)
+        running = _RunningCall(os.urandom(16).hex(), entry, caller, self._clock.now(), arguments, parent, client)
         try:
-            if parent is None:
+            if parent is not None:
+                result = await self._run_nested(running, arguments, parent)
+            elif client.transcript is None:
                 result = await self._run(running, arguments)
             else:
-                result = await self._run_nested(running, arguments, parent)
-            running.outcome = Outcome.TOOL_ERROR if result.is_error else Outcome.OK
+                result = await self._run_until_answered(running, arguments, client.transcript)
+            running.end(result)
             return result
+        except Suspended:
+            running.outcome = Outcome.INPUT_REQUIRED
+            raise
         except ToolServerError as error:
             running.fail(error)
             _redact(error, running.journal)
@@ -137,12 +159,44 @@ class InvokeService:
         parent.require(running.entry.name)
         left = parent.deadline - time.monotonic()
         with anyio.move_on_after(left):
-            return await self._run(running, arguments)
+            if parent.transcript is None:
+                return await self._run(running, arguments)
+            return await self._run_once(running, arguments, parent.transcript)
         raise CallFailed(
             "timeout",
             f"{running.entry.name} did not finish within the {max(int(left * 1000), 0)} ms that {parent.stack[-1]} had "
             "left",
         )
+
+    async def _run_until_answered(
+        self, running: _RunningCall, arguments: JsonObject, transcript: Transcript
+    ) -> ToolResult:
+        """As `_run`, again from the start whenever the client has answered what the guest asked it."""
+        while True:
+            try:
+                return await self._run_once(running, arguments, transcript)
+            except Suspended:
+                requests = open_requests(transcript)
+                # The guest is stopped and its worker free: nothing is held while a person thinks.
+                answers = await running.client.ask(requests)
+                if answers is None:
+                    return ToolResult((), pending=Pending(requests, transcript))
+                give_answers(transcript, answers)
+
+    async def _run_once(self, running: _RunningCall, arguments: JsonObject, transcript: Transcript) -> ToolResult:
+        """As `_run`; what the guest asked before is answered from the transcript.
+
+        Raises:
+            Suspended: the guest has asked its client something.
+        """
+        transcript.begin(running.entry.program.digest)
+        running.journal.transcript = transcript
+        try:
+            return await self._run(running, arguments)
+        except ToolServerError as error:
+            if transcript.open is None:
+                raise
+            raise Suspended from error
 
     async def _run(self, running: _RunningCall, arguments: JsonObject) -> ToolResult:
         entry = running.entry
@@ -166,6 +220,7 @@ class InvokeService:
                 reuse=entry.name in self._reuse,
                 journal=running.journal,
                 parent=running.parent,
+                client=running.client,
             )
         )
         if not running.journal.redactor.empty:
@@ -210,11 +265,13 @@ class _RunningCall:
         started_at: datetime,
         arguments: JsonObject,
         parent: ParentCall | None,
+        client: ClientChannel,
     ) -> None:
         self.id = call_id
         self.entry = entry
         self.caller = caller
         self.parent = parent
+        self.client = client
         self.outcome = Outcome.INTERNAL_ERROR
         self.error: str | None = None
         self.output: GuestOutput | None = None
@@ -222,6 +279,13 @@ class _RunningCall:
         self._started_at = started_at
         self._started_ns = time.perf_counter_ns()
         self._arguments = _canonical(arguments)
+
+    def end(self, result: ToolResult) -> None:
+        """Note the result."""
+        if result.pending is not None:
+            self.outcome = Outcome.INPUT_REQUIRED
+        else:
+            self.outcome = Outcome.TOOL_ERROR if result.is_error else Outcome.OK
 
     def fail(self, error: ToolServerError) -> None:
         """Note how the call failed."""

@@ -8,8 +8,10 @@ from typing import Protocol
 from tool_server.errors import InvalidInput, ToolServerError, Unavailable
 from tool_server.model.call import Call, ToolResult
 from tool_server.model.caller import Caller, Scope
+from tool_server.model.client import NO_CLIENT, ClientChannel
 from tool_server.model.json_value import JsonObject, compact_json, json_type, parse_json
 from tool_server.model.nesting import CallTree, ParentCall
+from tool_server.model.transcript import Suspended, Transcript
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _MEMBERS = frozenset({"name", "arguments"})
@@ -19,7 +21,13 @@ class Invoke(Protocol):
     """What runs a tool, and records it."""
 
     async def __call__(
-        self, name: str, arguments: JsonObject, caller: Caller, parent: ParentCall | None = None, /
+        self,
+        name: str,
+        arguments: JsonObject,
+        caller: Caller,
+        client: ClientChannel = NO_CLIENT,
+        parent: ParentCall | None = None,
+        /,
     ) -> ToolResult:
         """See `InvokeService.call`."""
         ...
@@ -40,18 +48,20 @@ class NestedCalls:
         """Run tools by this from now on: it needs the sandbox, which needs this."""
         self._invoke = invoke
 
-    async def call(self, call: Call, deadline: float, request: bytes) -> bytes:
+    async def call(self, call: Call, deadline: float, request: bytes, transcript: Transcript | None = None) -> bytes:
         """Call a tool for a plugin; cancelling the awaiting task stops it.
 
         Args:
             call: the plugin's own call, which waits meanwhile.
             deadline: when that one's time is over, on the monotonic clock.
             request: JSON, `{"name": MCP name, "arguments": {...}}`.
+            transcript: where the run of the tool is kept, where the client may be asked something.
 
         Returns:
             The tool's result as JSON, `{"content", "isError", "structuredContent"?, "_meta"?}`.
 
         Raises:
+            Suspended: that tool's plugin waits for the client.
             InvalidInput: `invalid_json`, `invalid_request`, `request_too_large`.
             ToolServerError: as `InvokeService.call`, and `too_many_calls`; the message names the tool.
         """
@@ -63,16 +73,18 @@ class NestedCalls:
         name, arguments = _read(request)
         if self._invoke is None:
             raise Unavailable("not_running", "no tool can be called yet: the server is being started")
-        parent = self._parent(call, deadline)
+        parent = self._parent(call, deadline, transcript)
         caller = Caller(call.caller, frozenset({Scope.CALL}))
         try:
             parent.tree.count()
-            result = await self._invoke(name, arguments, caller, parent)
+            result = await self._invoke(name, arguments, caller, call.client, parent)
+        except Suspended:
+            raise
         except ToolServerError as error:
             raise type(error)(error.code, f"the call of {name} failed: {error.message}", error.data) from error
         return compact_json(_result_json(result))
 
-    def _parent(self, call: Call, deadline: float) -> ParentCall:
+    def _parent(self, call: Call, deadline: float, transcript: Transcript | None) -> ParentCall:
         above = call.parent
         if above is not None:
             tree, stack = above.tree, (*above.stack, call.tool)
@@ -87,6 +99,7 @@ class NestedCalls:
             permitted=call.permissions.tools,
             deadline=deadline if above is None else min(deadline, above.deadline),
             tree=tree,
+            transcript=transcript,
         )
 
 

@@ -8,8 +8,10 @@ from typing import Protocol
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.inspection.item_offering import recorded_name
+from tool_server.model.call import Pending
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.catalog import CatalogEntry
+from tool_server.model.client import NO_CLIENT, ClientChannel
 from tool_server.model.item import ItemEntry, QuestionKind
 from tool_server.model.item_catalog import ItemCatalog
 from tool_server.model.item_kind import ItemKind, OfferedItem
@@ -27,7 +29,9 @@ Find = Callable[[Callable[[ItemCatalog], OfferedItem | None]], Awaitable[ItemEnt
 class AskPlugin(Protocol):
     """What puts a question to a plugin, and records it."""
 
-    async def __call__(self, entry: CatalogEntry, params: JsonObject, caller: Caller, /) -> JsonObject:
+    async def __call__(
+        self, entry: CatalogEntry, params: JsonObject, caller: Caller, client: ClientChannel = NO_CLIENT, /
+    ) -> JsonObject | Pending:
         """See `InvokeService.ask_plugin`."""
         ...
 
@@ -44,13 +48,16 @@ class PluginContentService:
         self._find = find
         self._ask = ask
 
-    async def get_prompt(self, name: str, arguments: Mapping[str, str], caller: Caller) -> JsonObject:
-        """MCP's `GetPromptResult`.
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, str], caller: Caller, client: ClientChannel = NO_CLIENT
+    ) -> JsonObject | Pending:
+        """MCP's `GetPromptResult`, or what the plugin asks its client first.
 
         Args:
             name: the prompt's MCP name.
             arguments: by name.
             caller: who asks.
+            client: whom the plugin may ask and tell things.
 
         Raises:
             NotFound: `unknown_prompt`.
@@ -68,10 +75,12 @@ class PluginContentService:
         caller.require(Scope.CALL)
         _check_arguments(prompt, arguments)
         params: JsonObject = {"name": prompt.name, "arguments": dict(arguments)}
-        return await self._ask(entry.questions[QuestionKind.PROMPT], params, caller)
+        return await self._ask(entry.questions[QuestionKind.PROMPT], params, caller, client)
 
-    async def read_resource(self, uri: str, caller: Caller) -> JsonObject:
-        """MCP's `ReadResourceResult`; of a resource that stands in its manifest nothing is run or recorded.
+    async def read_resource(self, uri: str, caller: Caller, client: ClientChannel = NO_CLIENT) -> JsonObject | Pending:
+        """MCP's `ReadResourceResult`, or what the plugin asks its client first.
+
+        Of a resource that stands in its manifest nothing is run or recorded.
 
         Raises:
             NotFound: `unknown_resource`.
@@ -87,7 +96,9 @@ class PluginContentService:
             return _standing(definition) if isinstance(definition, ResourceDefinition) else {"contents": []}
         # Recorded by the URI, where it is a template that was found.
         named = replace(question, name=recorded_name(QuestionKind.RESOURCE, uri))
-        result = await self._ask(question if named.name == question.name else named, {"uri": uri}, caller)
+        result = await self._ask(question if named.name == question.name else named, {"uri": uri}, caller, client)
+        if isinstance(result, Pending):
+            return result
         return {**result, "contents": [_with_uri(contents, uri) for contents in _list(result.get("contents"))]}
 
     async def complete_prompt(
@@ -152,7 +163,9 @@ class PluginContentService:
         params: JsonObject = {"ref": reference, "argument": {"name": argument, "value": value}}
         if context:
             params["context"] = {"arguments": dict(context)}
-        return await self._ask(question, params, caller)
+        result = await self._ask(question, params, caller)
+        # Without a client there is nobody to ask.
+        return NO_COMPLETION if isinstance(result, Pending) else result
 
     async def _seen(self, choose: Callable[[ItemCatalog], OfferedItem | None], caller: Caller) -> ItemEntry | None:
         """What is found, where the caller's view shows it."""

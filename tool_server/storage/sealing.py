@@ -1,4 +1,4 @@
-"""Encryption of secrets at rest: AES-256-GCM, a fresh nonce for every write.
+"""Encryption of secrets at rest, and of what clients keep for the server: AES-256-GCM, a fresh nonce every time.
 
 What a secret is bound to — its name, its hosts — is the associated data: a row whose name or hosts somebody changed in
 the database, or whose ciphertext is another row's, cannot be opened any more.
@@ -27,11 +27,12 @@ class Sealer:
     Args:
         key: 64 hexadecimal digits, or empty for the file.
         folder: where the key file is.
+        file_name: the key file's.
     """
 
-    def __init__(self, key: str, folder: Path) -> None:
+    def __init__(self, key: str, folder: Path, file_name: str = FILE_NAME) -> None:
         self._setting = key.strip()
-        self._file = folder / FILE_NAME
+        self._file = folder / file_name
 
     def make_key(self) -> None:
         """Make the key file where neither it nor a setting is there; another process may do so at the same time.
@@ -41,7 +42,7 @@ class Sealer:
         """
         if self._setting or self._file.exists():
             return
-        draft = self._file.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
+        draft = self._file.with_name(f"{self._file.name}.{secrets.token_hex(8)}")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -58,11 +59,11 @@ class Sealer:
         except OSError as error:
             raise Unavailable("secrets_key", f"cannot write the key {self._file}: {error.strerror}") from error
 
-    def seal(self, value: str, bound_to: bytes) -> bytes:
+    def seal(self, value: bytes, bound_to: bytes) -> bytes:
         """Nonce and ciphertext.
 
         Args:
-            value: any text.
+            value: whatever is to be kept from others.
             bound_to: must be given again to `open`.
 
         Raises:
@@ -72,9 +73,9 @@ class Sealer:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + AESGCM(self._key()).encrypt(nonce, value.encode(), bound_to)
+        return nonce + AESGCM(self._key()).encrypt(nonce, value, bound_to)
 
-    def open(self, sealed: bytes, bound_to: bytes) -> str:
+    def open(self, sealed: bytes, bound_to: bytes) -> bytes:
         """The value that was sealed.
 
         Raises:
@@ -86,7 +87,7 @@ class Sealer:
 
         key = AESGCM(self._key())
         try:
-            return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to).decode()
+            return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
         except (InvalidTag, ValueError) as error:
             raise Unavailable(
                 "secrets_key",

@@ -6,7 +6,7 @@ import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, insert, select, update
 
-from tool_server.errors import NotFound
+from tool_server.errors import NotFound, Unavailable
 from tool_server.model.secret import Secret, SecretRecord
 from tool_server.storage.database import Database
 from tool_server.storage.sealing import Sealer
@@ -60,7 +60,10 @@ def _decode(row: AnyRow) -> SecretRecord:
 
 def _open(sealer: Sealer, row: AnyRow) -> Secret:
     record = _decode(row)
-    return Secret(record, sealer.open(row.sealed, _bound_to(record)))
+    try:
+        return Secret(record, sealer.open(row.sealed, _bound_to(record)).decode())
+    except UnicodeDecodeError as error:
+        raise Unavailable("secrets_key", f"what is stored of the secret {record.name} is no text") from error
 
 
 def _put(connection: Connection, sealer: Sealer, record: SecretRecord, value: str) -> SecretRecord:
@@ -72,7 +75,7 @@ def _put(connection: Connection, sealer: Sealer, record: SecretRecord, value: st
     values = {
         "hosts": _hosts.dump_json(record.hosts).decode(),
         "plain_http": record.plain_http,
-        "sealed": sealer.seal(value, _bound_to(record)),
+        "sealed": sealer.seal(value.encode(), _bound_to(record)),
         "updated_at": record.updated_at,
     }
     named = secrets.c.name == record.name

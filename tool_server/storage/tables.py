@@ -218,3 +218,11 @@ secrets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
+
+spent_states = Table(
+    "spent_states",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+"""States of calls that went on with their clients' answers, until they would have expired: none is taken twice."""

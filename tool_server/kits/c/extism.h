@@ -260,6 +260,9 @@ EXTISM_HOST_FUNCTION("log") void extism_user_log(ExtismOffset record);
 EXTISM_HOST_FUNCTION("http_get") ExtismOffset extism_user_http_get(ExtismOffset request);
 EXTISM_HOST_FUNCTION("get_current_time") ExtismOffset extism_user_get_current_time(void);
 EXTISM_HOST_FUNCTION("call_tool") ExtismOffset extism_user_call_tool(ExtismOffset request);
+EXTISM_HOST_FUNCTION("ask_client") ExtismOffset extism_user_ask_client(ExtismOffset request);
+EXTISM_HOST_FUNCTION("notify_client") void extism_user_notify_client(ExtismOffset notification);
+EXTISM_HOST_FUNCTION("get_client") ExtismOffset extism_user_get_client(void);
 EXTISM_HOST_FUNCTION("last_error") ExtismOffset extism_user_last_error(void);
 
 /* Copies up to `capacity` bytes of an answer and frees it. Returns its full length, or EXTISM_ABSENT for none. */
@@ -298,6 +301,31 @@ static inline size_t extism_call_tool(const char *request, void *answer, size_t 
     size_t length = extism_take(extism_user_call_tool(block), answer, capacity);
     extism_env_free(block);
     return length;
+}
+
+/* Asks the client of this call, or its user. `request` is JSON: {"requests": {"name": {"method": "elicitation/create",
+ * "params": {"message": "Your name?", "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}}}}}};
+ * the answer {"name": {"action": "accept", "content": {"name": "Ada"}}}. Also "sampling/createMessage" and "roots/list".
+ * The plugin is stopped and run again from its start once the answer is there, and all that it asked its host before is
+ * answered as it was: until then it must not depend on chance. Returns as `extism_take`. */
+static inline size_t extism_ask_client(const char *request, void *answer, size_t capacity) {
+    ExtismOffset block = extism_store(request, extism_text_length(request));
+    size_t length = extism_take(extism_user_ask_client(block), answer, capacity);
+    extism_env_free(block);
+    return length;
+}
+
+/* Tells the client of this call something. `notification` is JSON: {"method": "notifications/progress", "params":
+ * {"progress": 1, "total": 3}} or {"method": "notifications/message", "params": {"level": "info", "data": "…"}}. */
+static inline void extism_notify_client(const char *notification) {
+    ExtismOffset block = extism_store(notification, extism_text_length(notification));
+    extism_user_notify_client(block);
+    extism_env_free(block);
+}
+
+/* What is known of the client of this call, JSON: {"capabilities": {…}, "wantsProgress": true, …}. */
+static inline size_t extism_client(void *answer, size_t capacity) {
+    return extism_take(extism_user_get_client(), answer, capacity);
 }
 
 /* What failed last, JSON: {"code": "timeout", "message": "…", "data": {…}}; EXTISM_ABSENT where nothing did. */

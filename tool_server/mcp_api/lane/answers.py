@@ -14,6 +14,9 @@ from tool_server.model.json_value import JsonObject, JsonValue, compact_json
 NAME = "tool-server"
 """What the server calls itself."""
 
+HANDSHAKE = "2025-11-25"
+"""Stands for all versions of the handshake era: calls and lists of tools are answered alike in them."""
+
 INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
@@ -41,9 +44,11 @@ class Answers:
         self._version = version
         self._modern = version == MODERN
         self._stamp: JsonObject = {"name": server.name, "title": server.title, "version": server.version}
-        self._list_end = compact_json(
-            {"ttlMs": 0, "cacheScope": "private", "resultType": "complete", "_meta": {_STAMP_KEY: self._stamp}}
-        )[1:]
+        modern_end: JsonObject = {
+            **{"ttlMs": 0, "cacheScope": "private", "resultType": "complete"},
+            "_meta": {_STAMP_KEY: self._stamp},
+        }
+        self._list_end = b"," + compact_json(modern_end)[1:] if self._modern else b"}"
 
     def called(self, request_id: int | str, result: ToolResult) -> bytes:
         """The answer to `tools/call`."""
@@ -57,11 +62,15 @@ class Answers:
             written["_meta"] = result.meta
         return self._answer(request_id, self._completed(written))
 
+    def input_required(self, request_id: int | str, result: JsonObject) -> bytes:
+        """The answer to a call that needs its client's answers first, an `InputRequiredResult`."""
+        return self._answer(request_id, {**result, "_meta": {_STAMP_KEY: self._stamp}})
+
     def listed(self, request_id: int | str, page: Page) -> bytes:
-        """The answer to `tools/list` in the modern era."""
-        cursor = b"" if page.next_cursor is None else b'"nextCursor":' + compact_json(page.next_cursor) + b","
+        """The answer to `tools/list`."""
+        cursor = b"" if page.next_cursor is None else b',"nextCursor":' + compact_json(page.next_cursor)
         head = b'{"jsonrpc":"2.0","id":' + compact_json(request_id) + b',"result":{"tools":['
-        return b"".join((head, b",".join(page.tools), b"],", cursor, self._list_end, b"}"))
+        return b"".join((head, b",".join(page.tools), b"]", cursor, self._list_end, b"}"))
 
     def failed(self, request_id: int | str, code: int, message: str) -> bytes:
         """An error."""

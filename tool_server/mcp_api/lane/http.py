@@ -1,4 +1,4 @@
-"""The fast lane over Streamable HTTP: plain `tools/call` and `tools/list` of the modern era.
+"""The fast lane over Streamable HTTP: plain `tools/call` of the modern era, and plain `tools/list` of both.
 
 A request is answered here only when every check that the authentication and the SDK make would let it pass. All
 others, the refused ones among them, go to them as they came, body and all.
@@ -13,10 +13,23 @@ from typing import NamedTuple
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tool_server.errors import InvalidInput, NotFound
+from tool_server.mcp_api.body import replay, whole_body
 from tool_server.mcp_api.calls import NO_ORIGIN, Origin, ToolCalls
 from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
-from tool_server.mcp_api.lane.answers import INVALID_PARAMS, Answers
-from tool_server.mcp_api.lane.requests import CALL, LIST, MODERN, Call, List, Request, read_modern, read_request
+from tool_server.mcp_api.lane.answers import HANDSHAKE, INVALID_PARAMS, Answers, ServerInfo
+from tool_server.mcp_api.lane.client import client_with
+from tool_server.mcp_api.lane.pending import answer_pending
+from tool_server.mcp_api.lane.requests import (
+    CALL,
+    LIST,
+    MODERN,
+    Call,
+    List,
+    Request,
+    read_handshake,
+    read_modern,
+    read_request,
+)
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.caller import Caller
 
@@ -31,6 +44,10 @@ _FAMILIAR = frozenset(
     }
 )
 """Headers of which none but those looked at here mean anything to the SDK."""
+_FAMILIAR_BEFORE = (_FAMILIAR | {b"mcp-session-id"}) - {b"mcp-method", b"mcp-name"}
+"""The same in the handshake era."""
+
+_HANDSHAKE = frozenset({b"2024-11-05", b"2025-03-26", b"2025-06-18", b"2025-11-25"})
 
 _JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 _BOTH_TYPES = frozenset({"application/json", "text/event-stream"})
@@ -55,15 +72,16 @@ class HttpLane:
         doors: what it lets in.
         listing: the tools.
         calls: what runs them.
-        answers: writes in the modern era's version.
+        server: stamped on answers of the modern era.
     """
 
-    def __init__(self, sdk: ASGIApp, doors: Doors, listing: Listing, calls: ToolCalls, answers: Answers) -> None:
+    def __init__(self, sdk: ASGIApp, doors: Doors, listing: Listing, calls: ToolCalls, server: ServerInfo) -> None:
         self._sdk = sdk
         self._max_body_bytes = doors.max_body_bytes
         self._listing = listing
         self._calls = calls
-        self._answers = answers
+        self._answers = Answers(MODERN, server)
+        self._handshake = Answers(HANDSHAKE, server)
         self.answered = 0
         """Requests that did not reach the SDK."""
         # Clients say the same again and again.
@@ -74,35 +92,45 @@ class HttpLane:
         if scope["type"] == "http" and scope["method"] == "POST":
             headers = dict[bytes, bytes](scope["headers"])
             if len(headers) == len(scope["headers"]) and self._are_plain(headers):
-                message = await _whole_body(receive, self._max_body_bytes)
+                message = await whole_body(receive, self._max_body_bytes)
                 status, answer = await self._answer(headers, message, scope["state"]["caller"], receive)
                 if answer is not None:
                     self.answered += 1
                     await _respond(send, status, answer)
                     return
-                receive = _replay(message, receive)
+                receive = replay(message, receive)
         await self._sdk(scope, receive, send)
 
     def _are_plain(self, headers: Headers) -> bool:
+        version = headers.get(b"mcp-protocol-version")
+        if version == _MODERN:
+            familiar, known = headers.get(b"mcp-method") in _METHODS, _FAMILIAR
+        else:
+            # Whose session it is does not matter: a list is the caller's, and there is nothing to tell on the way.
+            familiar, known = version in _HANDSHAKE and b"mcp-method" not in headers, _FAMILIAR_BEFORE
         return (
-            headers.get(b"mcp-protocol-version") == _MODERN
-            and headers.get(b"mcp-method") in _METHODS
+            familiar
             and headers.get(b"content-type") in _JSON_TYPES
             and _accepts_both(headers.get(b"accept", b""))
             and self._opens(headers.get(b"host"), headers.get(b"origin"))
             and _is_short(headers.get(b"content-length"), self._max_body_bytes)
-            and (headers.keys() <= _FAMILIAR or _mean_nothing(headers.keys() - _FAMILIAR))
+            and (headers.keys() <= known or _mean_nothing(headers.keys() - known))
         )
 
     async def _answer(
         self, headers: Headers, message: Message, caller: Caller, receive: Receive
     ) -> tuple[int, bytes | None]:
         request = _request_in(message, self._max_body_bytes)
-        if request is None or request.method.encode() != headers[b"mcp-method"]:
+        if request is None:
+            return _OK, None
+        if headers[b"mcp-protocol-version"] != _MODERN:
+            asked = read_handshake(request)
+            return _OK, self._listed(request, asked, caller, self._handshake) if isinstance(asked, List) else None
+        if request.method.encode() != headers[b"mcp-method"]:
             return _OK, None
         asked = read_modern(request)
         if isinstance(asked, List):
-            return _OK, self._listed(request, asked, caller)
+            return _OK, self._listed(request, asked, caller, self._answers)
         if (
             isinstance(asked, Call)
             and self._listing.offers_plain(asked.name, caller.view)
@@ -114,18 +142,21 @@ class HttpLane:
     async def _called(
         self, request: Request, asked: Call, caller: Caller, receive: Receive, origin: Origin
     ) -> tuple[int, bytes]:
+        name, arguments, client = asked.name, asked.arguments, client_with(asked.capabilities)
         try:
-            result = await self._calls.call_while_connected(receive, asked.name, asked.arguments, caller, origin)
+            result = await self._calls.call_while_connected(receive, name, arguments, caller, client, origin)
         except NotFound as error:  # uninstalled a moment ago
             return _BAD_REQUEST, self._answers.failed(request.id, INVALID_PARAMS, error.message)
+        if result.pending is not None:
+            return _OK, await answer_pending(self._calls, self._answers, request.id, asked, caller, result.pending)
         return _OK, self._answers.called(request.id, result)
 
-    def _listed(self, request: Request, asked: List, caller: Caller) -> bytes | None:
+    def _listed(self, request: Request, asked: List, caller: Caller, answers: Answers) -> bytes | None:
         try:
             page = self._listing.page(asked.cursor, caller.view)
         except InvalidInput:
             return None
-        return self._answers.listed(request.id, page)
+        return answers.listed(request.id, page)
 
 
 _MODERN = MODERN.encode()
@@ -165,22 +196,6 @@ def _mean_nothing(unfamiliar: Iterable[bytes]) -> bool:
     return all(name.islower() and not name.startswith(b"mcp-") for name in unfamiliar)
 
 
-async def _whole_body(receive: Receive, limit: int) -> Message:
-    """The body as one message: all of it, or what came until it was too long, or word that the client has left."""
-    message = await receive()
-    if not message.get("more_body"):
-        return message
-    body = bytearray(message.get("body", b""))
-    more = True
-    while more and len(body) <= limit:
-        message = await receive()
-        if message["type"] != "http.request":
-            return message
-        body += message.get("body", b"")
-        more = bool(message.get("more_body"))
-    return {"type": "http.request", "body": bytes(body), "more_body": more}
-
-
 def _request_in(message: Message, limit: int) -> Request | None:
     body = message.get("body", b"")
     if message["type"] != "http.request" or message.get("more_body") or len(body) > limit:
@@ -189,15 +204,6 @@ def _request_in(message: Message, limit: int) -> Request | None:
         return read_request(parse_agreed(body))
     except NotAgreedError:
         return None
-
-
-def _replay(message: Message, receive: Receive) -> Receive:
-    waiting = [message]
-
-    async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replay
 
 
 async def _respond(send: Send, status: int, body: bytes) -> None:

@@ -16,6 +16,7 @@ VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
+_REQUIRED_KEYS = {"jsonrpc", "id", "method"}
 _REQUEST_KEYS = {"jsonrpc", "id", "method", "params"}
 _CALL_KEYS = frozenset({"name", "arguments", "_meta"})
 _LIST_KEYS = frozenset({"cursor", "_meta"})
@@ -45,6 +46,8 @@ class Call(NamedTuple):
 
     name: str
     arguments: JsonObject
+    capabilities: JsonObject
+    """The client's, in the modern era; empty in the other one, where they belong to the connection."""
 
 
 class List(NamedTuple):
@@ -58,9 +61,9 @@ def read_request(value: object) -> Request | None:
     if type(value) is not dict:
         return None
     message = cast(Object, value)
-    if message.keys() != _REQUEST_KEYS or message["jsonrpc"] != "2.0":
+    if not _REQUIRED_KEYS <= message.keys() <= _REQUEST_KEYS or message["jsonrpc"] != "2.0":
         return None
-    request_id, method, params = message["id"], message["method"], message["params"]
+    request_id, method, params = message["id"], message["method"], message.get("params", {})
     # A boolean is an integer in Python, but its type is another one.
     if type(request_id) not in (int, str) or type(method) is not str or type(params) is not dict:
         return None
@@ -70,20 +73,22 @@ def read_request(value: object) -> Request | None:
 def read_modern(request: Request) -> Call | List | None:
     """What a request of the modern era asks for, None where that is not plain."""
     meta = request.params.get("_meta")
-    return _read(request) if type(meta) is dict and _is_plain_envelope(cast(Object, meta)) else None
+    if type(meta) is not dict or not _is_plain_envelope(cast(Object, meta)):
+        return None
+    return _read(request, cast(Object, meta)[_CAPABILITIES_KEY])
 
 
 def read_handshake(request: Request) -> Call | List | None:
     """What a request of the handshake era asks for, None where that is not plain."""
-    return None if "_meta" in request.params else _read(request)
+    return None if "_meta" in request.params else _read(request, {})
 
 
-def _read(request: Request) -> Call | List | None:
+def _read(request: Request, capabilities: JsonObject) -> Call | List | None:
     params = request.params
     if request.method == CALL:
         arguments, name = params.get("arguments", {}), params.get("name")
         if type(name) is str and type(arguments) is dict and params.keys() <= _CALL_KEYS:
-            return Call(name, cast(JsonObject, arguments))
+            return Call(name, cast(JsonObject, arguments), capabilities)
     elif request.method == LIST and params.keys() <= _LIST_KEYS:
         cursor = params.get("cursor")
         if type(cursor) is str or "cursor" not in params:

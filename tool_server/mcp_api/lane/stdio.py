@@ -14,7 +14,9 @@ from typing import Any, cast
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
-from tool_server.mcp_api.lane.answers import CONNECTION_CLOSED, INVALID_PARAMS, Answers, ServerInfo
+from tool_server.mcp_api.lane.answers import CONNECTION_CLOSED, HANDSHAKE, INVALID_PARAMS, Answers, ServerInfo
+from tool_server.mcp_api.lane.client import ToldClient, can_be_asked, client_with
+from tool_server.mcp_api.lane.pending import answer_pending
 from tool_server.mcp_api.lane.requests import (
     MODERN,
     VERSION_KEY,
@@ -27,12 +29,11 @@ from tool_server.mcp_api.lane.requests import (
 )
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.caller import LOCAL, Caller
+from tool_server.model.client import ClientChannel
+from tool_server.model.json_value import JsonObject, compact_json
 
 CLOSING_SECONDS = 1.0
 """How long answers to calls that the end of the input cut short may take to be written."""
-
-_HANDSHAKE = "2025-11-25"
-"""Results of calls look alike in all versions of the handshake era."""
 
 
 class Era(Enum):
@@ -95,7 +96,7 @@ class StdioLane:
         self._listing = listing
         self._calls = calls
         self._modern = Answers(MODERN, server)
-        self._handshake = Answers(_HANDSHAKE, server)
+        self._handshake = Answers(HANDSHAKE, server)
         self._write = write
         self._broken = broken
         self._caller = caller
@@ -103,6 +104,9 @@ class StdioLane:
         self.alone = True
         """Whether no line was left to the SDK yet."""
         self._greetings: set[int | str] = set()
+        self._talks = False
+        """Whether the client of the handshake era has a capability by which plugins may ask it something."""
+        self._told = ToldClient(self._notify)
         self._running: dict[int | str, _Running] = {}
         self._unfinished: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -121,15 +125,18 @@ class StdioLane:
         self._decide(request)
         if self.era is Era.MODERN:
             return await self._take_modern(request)
-        if self.era is Era.HANDSHAKE and isinstance(asked := read_handshake(request), Call):
+        if request.method == "logging/setLevel":
+            self._told.set_level(request.params.get("level"))
+        if self.era is Era.HANDSHAKE and not self._talks and isinstance(asked := read_handshake(request), Call):
             self._start(request, asked, self._handshake)
             return True
         return False
 
-    def greeted(self, request_id: int | str) -> None:
-        """The SDK has accepted the request of this id, which may have been `initialize`."""
+    def greeted(self, request_id: int | str, version: str) -> None:
+        """The SDK has accepted the request of this id, which may have been `initialize`, with that version."""
         if self.era is Era.GREETING and request_id in self._greetings:
             self.era = Era.HANDSHAKE
+            self._told.protocol_version = version
 
     async def close(self) -> None:
         """Stop what runs and say so, as the SDK does at the end of the input."""
@@ -169,6 +176,8 @@ class StdioLane:
             self.era = Era.MODERN if modern else Era.GREETING
         if greeting:
             self._greetings.add(request.id)
+            capabilities = request.params.get("capabilities")
+            self._talks = self._talks or can_be_asked(capabilities)
 
     async def _take_modern(self, request: Request) -> bool:
         match read_modern(request):
@@ -185,6 +194,15 @@ class StdioLane:
                 return False
         return True
 
+    async def _notify(self, method: str, params: JsonObject) -> None:
+        try:
+            await self._write(compact_json({"jsonrpc": "2.0", "method": method, "params": params}))
+        except BrokenPipeError as error:
+            self._broken(error)
+
+    def _client(self, asked: Call) -> ClientChannel:
+        return client_with(asked.capabilities) if self.era is Era.MODERN else self._told
+
     def _start(self, request: Request, asked: Call, answers: Answers) -> None:
         running = _Running()
         # Of two requests with one id the later one can be cancelled, as in the SDK.
@@ -196,7 +214,12 @@ class StdioLane:
     async def _call(self, request: Request, asked: Call, answers: Answers, running: _Running) -> None:
         answer: bytes | None = None
         try:
-            answer = answers.called(request.id, await self._calls.call(asked.name, asked.arguments, self._caller))
+            client = self._client(asked)
+            result = await self._calls.call(asked.name, asked.arguments, self._caller, client)
+            if result.pending is None:
+                answer = answers.called(request.id, result)
+            else:
+                answer = await answer_pending(self._calls, answers, request.id, asked, self._caller, result.pending)
         except NotFound as error:
             answer = answers.failed(request.id, INVALID_PARAMS, error.message)
         except asyncio.CancelledError:

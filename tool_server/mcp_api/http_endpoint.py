@@ -1,0 +1,221 @@
+"""Streamable HTTP on the SDK: which of its three ways of serving a request gets.
+
+A request of 2026-07-28 whose client takes event streams is answered by one as soon as there is something to tell, and
+by plain JSON otherwise. Clients of the handshake era get a session when they say `initialize`, so that plugins can ask
+them things; whatever comes without one, or with one that is not known any more, is served all the same, in plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic_core import from_json
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tool_server.mcp_api.body import replay, whole_body
+from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.sessions import SESSION_HEADER, ClientSessions
+
+_SESSION = SESSION_HEADER.encode()
+_NOT_FOUND, _BUSY = 404, 503
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What the Streamable HTTP endpoint accepts."""
+
+    allowed_hosts: Sequence[str]
+    """Host header values; `name:*` takes any port."""
+    allowed_origins: Sequence[str]
+    max_body_bytes: int
+    lane: bool = True
+    """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
+    max_sessions: int = 1_000
+    session_idle_s: float = 1_800
+
+
+class HttpEndpoint:
+    """An ASGI application behind the authentication, which puts the caller into the scope's state.
+
+    Args:
+        server: what answers.
+        settings: what is accepted.
+        listing: is told through whose eyes a request looks.
+        sessions: the clients of the handshake era.
+    """
+
+    def __init__(self, server: Server[Any], settings: HttpSettings, listing: Listing, sessions: ClientSessions) -> None:
+        def manager(*, json: bool, stateless: bool) -> StreamableHTTPSessionManager:
+            return StreamableHTTPSessionManager(
+                server,
+                json_response=json,
+                stateless=stateless,
+                security_settings=TransportSecuritySettings(
+                    allowed_hosts=list(settings.allowed_hosts), allowed_origins=list(settings.allowed_origins)
+                ),
+                session_idle_timeout=settings.session_idle_s,
+                max_request_body_size=settings.max_body_bytes,
+                max_sessions=settings.max_sessions,
+            )
+
+        self._plain = manager(json=True, stateless=True)
+        self._streaming = manager(json=False, stateless=True)
+        self._stateful = manager(json=False, stateless=False)
+        self._limit = settings.max_body_bytes
+        self._listing = listing
+        self._sessions = sessions
+        self._closing = anyio.Event()
+
+    def close(self) -> None:
+        """End the streams by which clients listen; they would hold up the server's end."""
+        self._closing.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Serve while the block runs."""
+        async with self._plain.run(), self._streaming.run(), self._stateful.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = dict[bytes, bytes](scope["headers"])
+        with self._listing.seen_by(scope["state"]["caller"].view):
+            version = headers.get(b"mcp-protocol-version")
+            if version is not None and version.decode("latin-1") not in HANDSHAKE_PROTOCOL_VERSIONS:
+                await self._serve_modern(scope, receive, send, headers)
+            else:
+                await self._serve_handshake(scope, receive, send, headers)
+
+    async def _serve_modern(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        if scope["method"] == "POST" and not _takes_streams(headers):
+            await _serve(self._plain.asgi_app, scope, receive, send, watch=True)
+        elif scope["method"] == "POST":
+            await _serve(self._streaming.asgi_app, scope, receive, send)
+        else:
+            await _refuse_method(scope, receive, send)
+
+    async def _serve_handshake(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        caller = scope["state"]["caller"].name
+        name = headers.get(_SESSION, b"").decode("latin-1")
+        known = self._sessions.find(name, caller) is not None
+        if scope["method"] != "POST":
+            if not known:
+                # Without a session there is nothing that a stream opened by GET could carry, or a DELETE could end.
+                await _refuse_method(scope, receive, send)
+                return
+            stream = _Stream(receive, send, self._closing)
+            await self._stateful.asgi_app(scope, stream.receive, stream.send)
+            await stream.finish()
+            if scope["method"] == "DELETE":
+                self._sessions.close(name)
+            return
+        message = await whole_body(receive, self._limit)
+        greets = not name and _is_greeting(message)
+        if (known or greets) and _takes_streams(headers):
+            attempt = _Attempt(send, partial(self._sessions.open, caller=caller) if greets else None)
+            await _serve(self._stateful.asgi_app, scope, replay(message, receive), attempt.send)
+            if not attempt.refused:
+                return
+            self._sessions.close(name)
+        # A session that is not this caller's must not be found by the name in the header either.
+        scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != _SESSION]}
+        await _serve(self._plain.asgi_app, scope, replay(message, receive), send, watch=True)
+
+
+class _Attempt:
+    """Watches an answer go by, and holds back the one that there is no such session, or no room for another.
+
+    Args:
+        send: takes the others.
+        opened: is told the name of the session that was opened.
+    """
+
+    def __init__(self, send: Send, opened: Callable[[str], None] | None) -> None:
+        self._send = send
+        self._opened = opened
+        self.refused = False
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`."""
+        if message["type"] == "http.response.start":
+            self.refused = message["status"] in (_NOT_FOUND, _BUSY)
+            name = next((value.decode() for key, value in message["headers"] if key == _SESSION), None)
+            if name is not None and self._opened is not None:
+                # Before the client knows of it: its next message may be quick.
+                self._opened(name)
+        if not self.refused:
+            await self._send(message)
+
+
+class _Stream:
+    """A stream by which a client listens: it ends when the client leaves, or the server does.
+
+    Args:
+        receive: ASGI's, of the request.
+        send: ASGI's, of the request.
+        closing: is set when the server ends.
+    """
+
+    def __init__(self, receive: Receive, send: Send, closing: anyio.Event) -> None:
+        self._receive = receive
+        self._send = send
+        self._closing = closing
+        self._open = False
+
+    async def receive(self) -> Message:
+        """The next message; that the client has left, once the server ends."""
+        message: Message = {"type": "http.disconnect"}
+        async with anyio.create_task_group() as tasks:
+
+            async def end() -> None:
+                await self._closing.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(end)
+            message = await self._receive()
+            tasks.cancel_scope.cancel()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send`."""
+        self._open = message["type"] == "http.response.start" or bool(message.get("more_body"))
+        await self._send(message)
+
+    async def finish(self) -> None:
+        """Close what the server's end cut short."""
+        if self._open and self._closing.is_set():
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, watch: bool = False) -> None:
+    # Streams watch their client themselves; of plain answers the SDK does not notice that nobody waits for them.
+    await app({**scope, "state": {**scope["state"], "watch_client": watch}}, receive, send)
+
+
+async def _refuse_method(scope: Scope, receive: Receive, send: Send) -> None:
+    await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+
+
+def _takes_streams(headers: dict[bytes, bytes]) -> bool:
+    return b"text/event-stream" in headers.get(b"accept", b"").lower()
+
+
+def _is_greeting(message: Message) -> bool:
+    body = message.get("body", b"")
+    if message["type"] != "http.request" or message.get("more_body") or b"initialize" not in body:
+        return False
+    try:
+        document = from_json(body)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and cast("dict[str, Any]", document).get("method") == "initialize"
