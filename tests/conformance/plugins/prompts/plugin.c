@@ -1,4 +1,4 @@
-/* Prompts, and completions of their arguments. */
+/* Prompts, completions of their arguments, and a notice that they have changed. */
 #define USER_SAYS(...) {"role":"user","content":{__VA_ARGS__}}
 #define EXPANDED(...) JSON(__VA_ARGS__)
 
@@ -19,3 +19,5 @@ EXPORT(get_prompt) {
   else return fail("there is no such prompt");
   return done(); }
 EXPORT(complete) { return answer(JSON({"completion":{"values":["paris","park","party"],"total":150,"hasMore":false}})); }
+EXPORT(test_trigger_prompt_change) {
+  notify(JSON({"method":"notifications/prompts/list_changed"})); return answer_text("Told"); }
