@@ -13,12 +13,22 @@ from typing import Annotated, Any, Self
 from urllib.parse import unquote, urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from tool_server.errors import InvalidInput
 from tool_server.model.folder_permission import FolderPermission, guest_path
 from tool_server.model.limits import MAX_FUEL, Limits, parse_duration_ms, parse_size
 from tool_server.model.protection import Protection
+from tool_server.model.task import TaskBounds
 
 PREFIX = "TOOL_SERVER_"
 TABLES = frozenset({"filesystem.roots"})
@@ -44,6 +54,50 @@ Size = Annotated[int, BeforeValidator(_in_a_setting(parse_size))]
 Milliseconds = Annotated[int, BeforeValidator(_in_a_setting(parse_duration_ms))]
 CpuTime = Annotated[Milliseconds, Field(ge=100, le=10**9)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class TaskSettings(BaseModel):
+    """`limits.tasks.*`: calls that outlive their requests (MCP's tasks)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kept: Count = 10_000
+    """Tasks that are kept, running or over; further ones are refused as busy."""
+    caller_kept: Count = 100
+    """Tasks of one caller."""
+    result: Size = 8 * 2**20
+    """Largest result that is kept, bytes of its JSON or with a unit."""
+    bytes: Size = 2**30
+    """Bytes of all results."""
+    caller_bytes: Size = 64 * 2**20
+    """Bytes of all results of one caller."""
+    run: Annotated[Milliseconds, Field(ge=100)] = 30 * 60_000
+    """Longest time from a task's begin to its end, waits for its client's answers included."""
+    input: Annotated[Milliseconds, Field(ge=100)] = 15 * 60_000
+    """How long a task waits for its client's answers."""
+    keep: Annotated[Milliseconds, Field(ge=100)] = 60 * 60_000
+    """How long a task is kept from its begin; it is then forgotten, and its result with it."""
+    poll: Annotated[Milliseconds, Field(ge=10, le=600_000)] = 1_000
+    """How often clients are told to look."""
+
+    @model_validator(mode="after")
+    def _outlives_its_run(self) -> Self:
+        if self.keep < self.run:
+            raise ValueError("'keep' may not be shorter than 'run': a running task would be forgotten")
+        return self
+
+    def bounds(self) -> TaskBounds:
+        """As the service takes them."""
+        return TaskBounds(
+            tasks=self.kept,
+            caller_tasks=self.caller_kept,
+            result_bytes=self.result,
+            bytes=self.bytes,
+            caller_bytes=self.caller_bytes,
+            run_seconds=self.run / 1_000,
+            input_seconds=self.input / 1_000,
+            keep_seconds=self.keep / 1_000,
+        )
 
 
 class LimitSettings(BaseModel):
@@ -95,6 +149,7 @@ class LimitSettings(BaseModel):
     """Calls of one plugin that may wait."""
     plugin_cpu: CpuTime | None = None
     """CPU time of one plugin within a minute, milliseconds or with a unit; None: no bound."""
+    tasks: TaskSettings = TaskSettings()
 
     def ceiling(self) -> Limits:
         """The most that any call gets."""

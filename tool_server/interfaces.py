@@ -23,6 +23,7 @@ from tool_server.model.release import (
 )
 from tool_server.model.search import SearchTerms, ToolDocument, ToolFilter
 from tool_server.model.secret import Secret, SecretRecord
+from tool_server.model.task import Task, TaskBounds, TaskFailure
 from tool_server.model.tool import Finding, ToolDefinition
 
 
@@ -296,6 +297,52 @@ class ToolIndex(Protocol):
 
     def close(self) -> None:
         """End; what was indexed is gone."""
+        ...
+
+
+class TaskStore(Protocol):
+    """Tasks: calls that outlive the requests that began them. Each is run by one process.
+
+    Every method raises `Unavailable` as those of `PluginStore` do.
+    """
+
+    async def add(self, task: Task, owner: str, owned_until: datetime, bounds: TaskBounds) -> None:
+        """Store a new task of the process `owner`, which is known to live until that moment.
+
+        Raises:
+            Unavailable: `busy`, there are as many tasks, or as many bytes of results, as there may be.
+        """
+        ...
+
+    async def get(self, task_id: str, caller: str) -> Task | None:
+        """A task of this caller, or None."""
+        ...
+
+    async def change(self, task_id: str, change: Callable[[Task], Task], bounds: TaskBounds) -> Task | None:
+        """Put what `change` makes of a task in its place, and return it; None where there is no such task.
+
+        Nobody else changes it meanwhile; what `change` raises comes out, and nothing has changed. It runs in a worker
+        thread and must be quick and pure.
+
+        Raises:
+            Unavailable: `busy`, its result does not fit beside those that are kept.
+        """
+        ...
+
+    async def extend(self, owner: str, owned_until: datetime) -> frozenset[str]:
+        """Note that a process lives on; the ids of its tasks that are not over."""
+        ...
+
+    async def fail(self, failure: TaskFailure, now: datetime, owner: str | None = None) -> int:
+        """Fail tasks that are not over, and say how many: of `owner`, or of every process that is not known to live."""
+        ...
+
+    async def remove_expired(self, now: datetime) -> int:
+        """Forget the tasks whose time has come, whatever their status; how many."""
+        ...
+
+    async def count(self) -> int:
+        """How many tasks are kept."""
         ...
 
 

@@ -89,6 +89,10 @@ AGREED: list[tuple[JsonObject, bool]] = [
     ({**BASE, "tools": {"a": {"examples": TOO_MANY_EXAMPLES}}}, False),
     ({**BASE, "tools": {f"t{number}": {} for number in range(1_001)}}, False),
     ({**BASE, "tools": {"a": {"annotations": {"idempotentHint": False}}}}, True),
+    ({**BASE, "tools": {"a": {"task": "optional"}, "b": {"task": "required"}}}, True),
+    ({**BASE, "tools": {"a": {"task": "after-input"}, "b": {"task": "forbidden"}}}, True),
+    ({**BASE, "tools": {"a": {"task": True}}}, False),
+    ({**BASE, "tools": {"a": {"task": "Optional"}}}, False),
     ({**BASE, "build": {"language": "go", "flags": []}}, False),
 ]
 
@@ -159,6 +163,8 @@ def test_both_schemas_describe_a_tool_alike() -> None:
         ({"tools": CANONICAL["tools"]}, True),
         ({"tools": {"a": {"inputs": {}}}}, False),
         ({"tools": {"a": {"title": 1}}}, False),
+        ({"tools": {"a": {"task": "required"}}}, True),
+        ({"tools": {"a": {"task": "always"}}}, False),
         ({"tools": {"a": []}}, False),
         ({"tools": []}, False),
         ({}, False),

@@ -24,6 +24,7 @@ TOOLS = {
         annotations=ToolAnnotations(readOnlyHint=True),
         examples=(ToolExample(input={"z": 1}, output=None), ToolExample(input={})),
         returns="json",
+        task="after-input",
     ),
     "alpha": ManifestTool(),
 }
@@ -52,6 +53,8 @@ def test_any_name_and_description_survives(descriptions: dict[str, str]) -> None
         ({"input": []}, "$.tools.bad.input"),
         ({"annotations": {"readOnlyHint": 1}}, "$.tools.bad.annotations.readOnlyHint"),
         ({"returns": "xml"}, "$.tools.bad.returns"),
+        ({"task": None, "returns": "xml"}, "$.tools.bad.returns"),
+        ({"task": "always"}, "$.tools.bad.task"),
         ("x", "$.tools.bad"),
     ],
 )

@@ -20,7 +20,7 @@ from tool_server.inspection.wasm.module import Module
 from tool_server.inspection.wasm.parser import parse_module
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.release import Abi
-from tool_server.model.tool import InputForm, OutputForm, Severity, ToolDefinition, TypeSource
+from tool_server.model.tool import InputForm, OutputForm, Severity, TaskSupport, ToolDefinition, TypeSource
 
 PLAIN = "(result i32) (i32.const 0)"
 OBJECT: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -149,6 +149,18 @@ def test_a_stronger_source_overlays_what_it_says_and_no_more() -> None:
     retyped = one(derive(module, {"f": {"input": THIRD}}))
     assert (retyped.description, retyped.input_schema) == ("Weak.", THIRD)
     assert (retyped.output_schema, retyped.examples, retyped.binding.output) == (None, (), OutputForm.TEXT)
+
+
+def test_whether_calls_may_become_tasks_is_said_by_the_strongest_source_that_says_it() -> None:
+    module = module_of("f", "g", "h", extism_tools=section(f={"task": "required"}, g={"task": "optional"}))
+    derived = derive(module, {"f": {"description": "Strong."}, "g": {"task": "forbidden"}, "h": {}})
+    assert {tool.name: tool.task for tool in derived.tools} == {
+        "f": TaskSupport.REQUIRED,
+        "g": TaskSupport.FORBIDDEN,
+        "h": TaskSupport.FORBIDDEN,
+    }
+    described = one(derive(module_of("call", "describe"), {"count": {"task": "after-input"}}, servlet("count")))
+    assert described.task is TaskSupport.AFTER_INPUT
 
 
 STRING: JsonObject = {"type": "string", "enum": ["a"]}

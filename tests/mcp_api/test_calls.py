@@ -178,7 +178,9 @@ async def broken_server(registry: Registry) -> AsyncGenerator[httpx.AsyncClient]
     async def invoke(tool: str, arguments: JsonObject, caller: Caller, client: ClientChannel) -> ToolResult:
         raise Caused("secret-of-the-server")
 
-    mcp = McpServer(lambda: registry.services.catalog.current, invoke, registry.services.suspended, registry.services.content, "1")
+    mcp = McpServer(
+        lambda: registry.services.catalog.current, invoke, registry.services.suspended, registry.services.content, "1"
+    )
     app = mcp.http_app(HttpSettings(("127.0.0.1:*",), (), 65_536))
     async with mcp.watching_clients(), serving(_as_anonymous(app)) as url:
         async with httpx.AsyncClient(base_url=url, trust_env=False) as client:

@@ -54,7 +54,10 @@ async def texts():
 
 async def main():
     async with build(Config(data_dir=Path(sys.argv[1]), workers=1)) as services:
-        server = McpServer(lambda: services.catalog.current, services.invoke.call, services.suspended, services.content, VERSION)
+        server = McpServer(
+            *(lambda: services.catalog.current, services.invoke.call, services.suspended, services.content, VERSION),
+            tasks=services.tasks,
+        )
         with claimed_stdout() as descriptor:
             await server.serve_lines(texts(), Output(LineWriter(descriptor)))
 anyio.run(main)

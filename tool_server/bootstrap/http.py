@@ -51,6 +51,7 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
         *(lambda: services.catalog.current, invoke, services.suspended, services.content, VERSION),
         asking=AskingBounds(limits.client_questions, limits.client_answer / 1_000),
         tracer=services.observers.tracer,
+        tasks=services.tasks,
     )
     services.catalog.subscribe(mcp.notices.catalog_changed)
     services.announcements.subscribe(mcp.notices)

@@ -33,6 +33,7 @@ from tool_server.services.recorder import CallRecorder
 from tool_server.services.search import SearchService
 from tool_server.services.secrets import SecretService
 from tool_server.services.suspended_calls import SuspendedCalls
+from tool_server.services.tasks import TaskService
 from tool_server.services.tokens import TokenService
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Services:
     suspended: SuspendedCalls
     content: PluginContentService
     announcements: AnnouncementService
+    tasks: TaskService
     tokens: TokenService
     secrets: SecretService
     health: HealthService
@@ -111,6 +113,7 @@ async def build(
         secrets = SecretService(storage.secrets, clock)
         nested = NestedCalls(limits.nested_calls)
         announcements = AnnouncementService(lambda: catalog.current)
+        tasks = TaskService(storage.tasks, clock, limits.tasks.bounds(), limits.tasks.poll)
         async with (
             open_host_functions(
                 config.egress, secrets.reveal, clock, nested, host_functions, announcer=announcements
@@ -119,6 +122,7 @@ async def build(
             open_validation(config) as validation,
             recorder.running(),
             aclosing(SearchService(lambda: catalog.current, open_tool_index)) as search,
+            tasks.running(),
         ):
             if observers.metrics is not None:
                 observers.metrics.watch(pool, recorder)
@@ -146,6 +150,7 @@ async def build(
                 announcements=announcements,
                 search=search,
                 grants=GrantService(plugins, roots, _refresher(catalog)),
+                tasks=tasks,
                 tokens=TokenService(storage.tokens, clock),
                 secrets=secrets,
                 health=HealthService(plugins, artifacts, pool),

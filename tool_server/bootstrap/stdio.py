@@ -27,7 +27,12 @@ from tool_server.storage.stored_offers import read_offers
 from tool_server.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tool_server.bootstrap.services import Services
+    from tool_server.model.client import ClientAnswer
+    from tool_server.model.task import Task
+    from tool_server.services.tasks import Work
 
 QUIET_SECONDS = 1.0
 """When the services are opened although nothing was asked of them, so that what is wrong with them is told."""
@@ -69,6 +74,7 @@ async def _serve_opened(config: Config, caller: Caller, *, bundled: bool) -> Non
             *(lambda: services.catalog.current, invoke, services.suspended, services.content, VERSION),
             tracer=services.observers.tracer,
             caller=caller,
+            tasks=services.tasks,
         )
         services.catalog.subscribe(server.catalog_changed)
         services.announcements.subscribe(server)
@@ -81,7 +87,10 @@ async def _serve_ahead(config: Config, caller: Caller, stored: Catalog) -> None:
     """Answer from the stored catalogue first; then open the services, for which calls wait."""
     opening = _Opening(stored)
     server = StdioServer(
-        *(opening.catalog, opening.call, opening, opening.content, VERSION), caller=caller, answered=opening.wanted
+        *(opening.catalog, opening.call, opening, opening.content, VERSION),
+        caller=caller,
+        answered=opening.wanted,
+        tasks=opening,
     )
     over = anyio.Event()
 
@@ -141,6 +150,29 @@ class _Opening:
         while self._invoke is None:
             await self._opened()
         return await self._invoke(name, arguments, caller, client)
+
+    async def start(
+        self,
+        tool: str,
+        work: Work,
+        caller: Caller,
+        capabilities: JsonObject,
+        transcript: Transcript | None = None,
+    ) -> Task:
+        """See `TaskService.start`."""
+        return await (await self._opened()).tasks.start(tool, work, caller, capabilities, transcript)
+
+    async def get(self, task_id: str, caller: Caller) -> Task:
+        """See `TaskService.get`."""
+        return await (await self._opened()).tasks.get(task_id, caller)
+
+    async def update(self, task_id: str, caller: Caller, answers: Mapping[str, ClientAnswer]) -> None:
+        """See `TaskService.update`."""
+        await (await self._opened()).tasks.update(task_id, caller, answers)
+
+    async def cancel(self, task_id: str, caller: Caller) -> None:
+        """See `TaskService.cancel`."""
+        await (await self._opened()).tasks.cancel(task_id, caller)
 
     async def _opened(self) -> Services:
         """The services, once they are open."""

@@ -15,6 +15,7 @@ from tool_server.interfaces import (
     PluginStore,
     RequestStates,
     SecretStore,
+    TaskStore,
     TokenStore,
     ToolIndex,
 )
@@ -26,6 +27,7 @@ from tool_server.storage.plugins import SqlPluginStore
 from tool_server.storage.request_states import SqlRequestStates
 from tool_server.storage.sealing import Sealer
 from tool_server.storage.secrets import SqlSecretStore
+from tool_server.storage.tasks import SqlTaskStore
 from tool_server.storage.tokens import SqlTokenStore
 from tool_server.storage.tool_index import FtsToolIndex
 
@@ -41,6 +43,7 @@ class Storage:
     tokens: TokenStore
     secrets: SecretStore
     request_states: RequestStates
+    tasks: TaskStore
 
 
 @asynccontextmanager
@@ -61,6 +64,7 @@ async def open_storage(config: Config) -> AsyncGenerator[Storage]:
             tokens=SqlTokenStore(database),
             secrets=SqlSecretStore(database, Sealer(key, config.data_dir)),
             request_states=SqlRequestStates(database, key, config.data_dir),
+            tasks=SqlTaskStore(database),
         )
 
 

@@ -11,6 +11,7 @@ from tool_server.model.tool import (
     InputForm,
     OutputForm,
     Severity,
+    TaskSupport,
     ToolAnnotations,
     ToolDefinition,
     TypeSource,
@@ -45,6 +46,7 @@ def overlay(base: ToolDefinition, entry: ManifestTool, source: TypeSource) -> tu
         examples=entry.examples or (() if retyped else base.examples),
         source=source if retyped else base.source,
         binding=binding,
+        task=base.task if entry.task is None else TaskSupport(entry.task),
     )
     return definition, [] if problem is None else [_warning(base.name, problem)]
 

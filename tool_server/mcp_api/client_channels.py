@@ -181,11 +181,19 @@ def input_required(requests: Mapping[str, ClientRequest], state: str) -> JsonObj
     Raises:
         CallFailed: `bad_question`.
     """
-    written: JsonObject = {
+    return {"resultType": "input_required", "inputRequests": wire_requests(requests), "requestState": state}
+
+
+def wire_requests(requests: Mapping[str, ClientRequest]) -> JsonObject:
+    """MCP's `InputRequests`.
+
+    Raises:
+        CallFailed: `bad_question`.
+    """
+    return {
         key: message.request.model_dump(by_alias=True, mode="json", exclude_none=True)
         for key, message in typed_requests(requests).items()
     }
-    return {"resultType": "input_required", "inputRequests": written, "requestState": state}
 
 
 def _typed(request: ClientRequest) -> TypedRequest:
@@ -221,10 +229,17 @@ class Clients:
             Unavailable: the database cannot answer.
         """
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return ModernClient(context, await self._resumed(context.params or {}, call))
+            return ModernClient(context, await self.resumed(context, call))
         return HandshakeClient(context, self._sessions, self._waiting)
 
-    async def _resumed(self, params: Mapping[str, Any], call: SuspendedCall) -> Transcript | None:
+    async def resumed(self, context: ServerRequestContext[Any, Any], call: SuspendedCall) -> Transcript | None:
+        """What an earlier request of the same call left, None where this is the first one.
+
+        Raises:
+            InvalidInput: `invalid_request_state`.
+            Unavailable: the database cannot answer.
+        """
+        params = context.params or {}
         state, responses = params.get("requestState"), params.get("inputResponses")
         if state is None and responses is None:
             return None

@@ -13,9 +13,11 @@ from pydantic_core import from_json
 
 from tool_server.errors import InvalidInput
 from tool_server.mcp_api import search_tools
+from tool_server.mcp_api.lane.requests import Call
 from tool_server.model.catalog import Catalog
 from tool_server.model.item_kind import ItemKind
 from tool_server.model.json_value import JsonObject
+from tool_server.model.tool import TaskSupport
 from tool_server.model.view import EVERYTHING, View
 
 PAGE_SIZE = 1_000
@@ -107,6 +109,23 @@ class Listing:
             return name in search_tools.INPUT_SCHEMAS
         tool = self._catalog().find(name)
         return tool is not None and not tool.needs_headers and (view is EVERYTHING or view.admits(tool.plugin, name))
+
+    def task_support(self, name: str, arguments: JsonObject, view: View = EVERYTHING) -> TaskSupport:
+        """Whether a call may become a task. In the search view it is the tool to be called that says so."""
+        if view is not EVERYTHING and view.searches:
+            called = arguments.get("name") if name == search_tools.CALL else None
+            if type(called) is not str:
+                return TaskSupport.FORBIDDEN
+            name = called
+        tool = self._catalog().find(name)
+        if tool is None or (view is not EVERYTHING and not view.admits(tool.plugin, name)):
+            return TaskSupport.FORBIDDEN
+        return tool.task
+
+    def answers_at_once(self, call: Call, view: View = EVERYTHING) -> bool:
+        """Whether a call neither becomes a task nor is refused because it cannot."""
+        support = self.task_support(call.name, call.arguments, view)
+        return support is TaskSupport.FORBIDDEN or (support is TaskSupport.OPTIONAL and not call.tasks)
 
 
 def _encode_cursor(name: str) -> str:

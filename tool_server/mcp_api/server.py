@@ -31,6 +31,7 @@ from tool_server.mcp_api.prompts import PromptHandlers
 from tool_server.mcp_api.resources import ResourceHandlers
 from tool_server.mcp_api.sessions import STDIO, ClientSessions
 from tool_server.mcp_api.subscriptions import Subscriptions
+from tool_server.mcp_api.tasks import TaskHandlers, Tasks
 from tool_server.mcp_api.tools import ToolHandlers
 from tool_server.mcp_api.tracing import NO_TRACER, CallTracer
 from tool_server.mcp_api.view_choice import with_chosen_view
@@ -88,6 +89,7 @@ class McpServer:
         asking: bounds of such waiting.
         tracer: traces calls.
         local: who calls over stdio; over HTTP it is whom the authentication found.
+        tasks: the tasks, for clients that can follow them; None: there are none.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class McpServer:
         asking: AskingBounds = AskingBounds(),
         tracer: CallTracer = NO_TRACER,
         local: Caller = LOCAL,
+        tasks: Tasks | None = None,
     ) -> None:
         self._listing = Listing(catalog)
         self._calls = ToolCalls(invoke, keeper, tracer)
@@ -145,6 +148,10 @@ class McpServer:
         self._server.middleware.clear()
         self._server.middleware.append(self._greet)
         self._server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
+        if tasks is not None:
+            extension = TaskHandlers(tasks, self._listing, self._calls, clients, local)
+            extension.register(self._server)
+            handlers.begin_task = extension.begin
 
     def http_app(self, settings: HttpSettings) -> ASGIApp:
         """The Streamable HTTP endpoint, both eras. Which path leads here is the caller's choice.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tool_server.mcp_api.content import PluginContent
     from tool_server.mcp_api.notices import Notices
     from tool_server.mcp_api.server import McpServer
+    from tool_server.mcp_api.tasks import Tasks
 
 LONGEST_LINE = 16 * 2**20
 """Bytes of one message."""
@@ -56,6 +57,7 @@ class StdioServer:
         tracer: traces calls.
         caller: who calls, which is the user who started this process.
         answered: is set once the first answer is written, or the conversation is over.
+        tasks: the tasks, for a client that can follow them.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class StdioServer:
         tracer: CallTracer = NO_TRACER,
         caller: Caller = LOCAL,
         answered: anyio.Event | None = None,
+        tasks: Tasks | None = None,
     ) -> None:
         self._catalog = catalog
         self._keeper = keeper
@@ -76,6 +79,7 @@ class StdioServer:
         self._content = content
         self._version = version
         self._caller = caller
+        self._tasks = tasks
         self._sdk: _SdkConversation | None = None
         self._answered = anyio.Event() if answered is None else answered
 
@@ -152,6 +156,7 @@ class StdioServer:
             *(self._catalog, self._invoke, self._keeper, self._content, self._version),
             tracer=self._tracer,
             local=self._caller,
+            tasks=self._tasks,
         )
 
 

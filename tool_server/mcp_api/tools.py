@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import mcp_types as types
@@ -21,6 +22,10 @@ from tool_server.model.client import ClientChannel
 from tool_server.model.json_value import JsonObject
 from tool_server.model.suspended_call import SuspendedCall
 
+BeginTask = Callable[
+    [ServerRequestContext[Any, Any], types.CallToolRequestParams], Awaitable[types.CallToolResult | None]
+]
+
 
 class ToolHandlers:
     """The two handlers.
@@ -37,6 +42,8 @@ class ToolHandlers:
         self._calls = calls
         self._clients = clients
         self._local = local
+        self.begin_task: BeginTask | None = None
+        """Makes tasks of some calls, where there are any; see `TaskHandlers.begin`."""
 
     async def list_tools(
         self, context: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
@@ -58,6 +65,8 @@ class ToolHandlers:
         self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Run one tool, over HTTP for whom the authentication found, over stdio for the local user."""
+        if self.begin_task is not None and (begun := await self.begin_task(context, params)) is not None:
+            return begun
         arguments, request = params.arguments or {}, context.request
         caller = self._local if request is None else request.state.caller
         call = SuspendedCall("tools/call", params.name, arguments, caller)

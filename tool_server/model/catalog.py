@@ -19,7 +19,7 @@ from tool_server.model.limits import Limits
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program
-from tool_server.model.tool import QuarantinedTool, ToolDefinition
+from tool_server.model.tool import QuarantinedTool, TaskSupport, ToolDefinition
 from tool_server.model.view import View
 
 NAME_COLLISION = "name-collision"
@@ -74,6 +74,8 @@ class OfferedTool(NamedTuple):
     """Whether the input schema maps parameters to HTTP headers (`x-mcp-header`)."""
     listing: bytes
     """MCP's `Tool` object as compact JSON in UTF-8."""
+    task: TaskSupport = TaskSupport.FORBIDDEN
+    """Whether a call may become an MCP task."""
 
 
 class Offer(NamedTuple):

@@ -48,6 +48,8 @@ class ManifestTool(BaseModel):
     examples: Annotated[tuple[ToolExample, ...], Field(max_length=MAX_EXAMPLES), FailFast()] = ()
     returns: Literal["json", "text", "content"] | None = None
     """What the export writes: by default `json` with an output schema, else `text`. `content` is an MCP result."""
+    task: Literal["forbidden", "optional", "required", "after-input"] | None = None
+    """Whether calls may become MCP tasks (`model.tool.TaskSupport`); by default they may not."""
 
 
 class ManifestLimits(BaseModel):

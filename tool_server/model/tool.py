@@ -66,6 +66,19 @@ class OutputForm(StrEnum):
     """An MCP `CompleteResult`: `{"completion": {"values": [...], "total"?, "hasMore"?}, "_meta"?}`."""
 
 
+class TaskSupport(StrEnum):
+    """Whether a call of a tool may become an MCP task; see `mcp_api.tasks`."""
+
+    FORBIDDEN = "forbidden"
+    """Never."""
+    OPTIONAL = "optional"
+    """Wherever the client can follow one; other clients wait for the result."""
+    REQUIRED = "required"
+    """Always: a client that cannot follow one is refused."""
+    AFTER_INPUT = "after-input"
+    """As `required`, once the client has answered what the tool asks it first, on the call itself."""
+
+
 class Binding(BaseModel):
     """How a tool is carried over to an export."""
 
@@ -111,6 +124,7 @@ class ToolDefinition(BaseModel):
     examples: tuple[ToolExample, ...] = ()
     source: TypeSource
     binding: Binding
+    task: TaskSupport = TaskSupport.FORBIDDEN
 
 
 class Severity(StrEnum):

@@ -199,16 +199,18 @@ class Session:
     async def _answer(self, call: Call, frame: Frame) -> None:
         header: dict[str, Any]
         data = b""
+        deadline = self._worker.deadline - GRACE_S
         with anyio.move_on_at(anyio.current_time() + self._worker.deadline - time.monotonic()):
             try:
-                deadline = self._worker.deadline - GRACE_S
                 question = HostCall.from_frame(call, frame.header, bytes(frame.body), deadline)
                 reply = await self._services.host_functions.answer(question)
                 header, data = reply.header(), reply.data
             except ToolServerError as error:
                 header = {"error": error.message[:MAX_ERROR]}
-            await self._send(FrameType.HOST_RESULT, header, data, call.limits.timeout_ms)
-            return
+            # What comes too late must not be weighed against the guest's own timer, whichever fires first.
+            if time.monotonic() < deadline:
+                await self._send(FrameType.HOST_RESULT, header, data, call.limits.timeout_ms)
+                return
         self._worker.expire(float("inf"))
         raise _timeout(call.limits.timeout_ms)
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from tool_server.model.catalog import Offer, OfferChanges, OfferedTool
 from tool_server.model.item_kind import ItemKind, OfferedItem
-from tool_server.model.tool import QuarantinedTool
+from tool_server.model.tool import QuarantinedTool, TaskSupport
 
 INSTALLATION_REVISION = "installations"
 """The row of `counters` that grows with every change of an installation."""
@@ -32,7 +32,7 @@ WHERE installation_changes.revision > :seen
 
 _SELECT_TOOLS = """
 SELECT offered_tools.plugin, offered_tools.position, offered_tools.name, offered_tools.tool,
-       offered_tools.needs_headers, offered_tools.listing
+       offered_tools.needs_headers, offered_tools.listing, offered_tools.task
 FROM offered_tools
 """
 _IN_ORDER = "ORDER BY offered_tools.plugin, offered_tools.position"
@@ -82,8 +82,9 @@ class Head(NamedTuple):
     keywords: str | None
 
 
-ToolRow = tuple[str, int, str, str, bool, bytes]
-"""Plugin, position, MCP name, the tool's own name, whether it needs headers (0 or 1 will do), its listing."""
+ToolRow = tuple[str, int, str, str, bool, bytes, str | None]
+"""Plugin, position, MCP name, the tool's own name, whether it needs headers (0 or 1 will do), its listing, and its
+`TaskSupport` (None: forbidden)."""
 
 
 ItemRow = tuple[str, str, int, str, bytes]
@@ -104,11 +105,13 @@ def changes(
     """
     by_plugin = {head.plugin: head for head in heads}
     tools: dict[str, list[OfferedTool]] = {}
-    for plugin, position, name, tool, headers, wire in rows:
+    for plugin, position, name, tool, headers, wire, task in rows:
         head = by_plugin.get(plugin)
         if head is not None and head.version is not None:
             # The head's strings, not the row's own copies of them: there may be tens of thousands of rows.
             offered = OfferedTool(name, head.plugin, head.version, tool, position, head.revision, bool(headers), wire)
+            if task is not None:
+                offered = offered._replace(task=TaskSupport(task))
             tools.setdefault(head.plugin, []).append(offered)
     others = _items(by_plugin, items)
     return OfferChanges(

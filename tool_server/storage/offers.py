@@ -24,6 +24,7 @@ from tool_server.model.names import tool_name
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Program, Release
 from tool_server.model.settings import InstallationSettings
+from tool_server.model.tool import TaskSupport
 from tool_server.storage import releases
 from tool_server.storage.offer_rows import (
     KEYWORDS,
@@ -76,6 +77,7 @@ def derive(release: Release, settings: InstallationSettings) -> tuple[Values, li
             "tool": tool.name,
             "needs_headers": needs_headers(tool),
             "listing": listing(plugin, release.version, tool, prefix),
+            "task": None if tool.task is TaskSupport.FORBIDDEN else tool.task.value,
             "remainder": remainder(tool),
         }
         for position, tool in enumerate(offering.tools)

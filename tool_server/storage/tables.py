@@ -137,6 +137,8 @@ offered_tools = Table(
     Column("tool", Text, nullable=False),
     Column("needs_headers", Boolean, nullable=False),
     Column("listing", LargeBinary, nullable=False),
+    # Null for the many that may not become tasks.
+    Column("task", Text),
     # What the listing does not say; not read before the tool's first call.
     Column("remainder", Text, nullable=False),
 )
@@ -226,3 +228,32 @@ spent_states = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 """States of calls that went on with their clients' answers, until they would have expired: none is taken twice."""
+
+# Calls that outlive their requests; `storage.tasks`.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("caller", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("poll_interval_ms", Integer, nullable=False),
+    Column("message", Text),
+    # The process that runs it, and until when that is known to live; the latter is null once the task is over.
+    Column("owner", Text),
+    Column("owned_until", UtcDateTime),
+    # JSON; what is asked of the client, and what it has answered.
+    Column("requests", Text),
+    Column("answers", Text),
+    Column("failure", Text),
+    # Bytes of the result, so that bounds are kept without reading it.
+    Column("size", BigInteger, nullable=False),
+    Column("result", LargeBinary),
+    # Covers the sums by which bounds are kept.
+    Index(None, "caller", "size"),
+    Index(None, "expires_at"),
+    Index(None, "owned_until"),
+)

@@ -135,6 +135,7 @@ class HttpLane:
             isinstance(asked, Call)
             and self._listing.offers_plain(asked.name, caller.view)
             and asked.name.encode() == headers.get(b"mcp-name")
+            and self._listing.answers_at_once(asked, caller.view)
         ):
             return await self._called(request, asked, caller, receive, _origin(headers))
         return _OK, None

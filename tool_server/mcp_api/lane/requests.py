@@ -13,6 +13,9 @@ MODERN = "2026-07-28"
 CALL, LIST = "tools/call", "tools/list"
 
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+TASKS = "io.modelcontextprotocol/tasks"
+"""The extension of `mcp_api.tasks`."""
+
 _CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
@@ -49,6 +52,11 @@ class Call(NamedTuple):
     capabilities: JsonObject
     """The client's, in the modern era; empty in the other one, where they belong to the connection."""
 
+    @property
+    def tasks(self) -> bool:
+        """Whether the client declares the extension `TASKS`."""
+        return declares_tasks(self.capabilities)
+
 
 class List(NamedTuple):
     """A plain `tools/list`."""
@@ -81,6 +89,14 @@ def read_modern(request: Request) -> Call | List | None:
 def read_handshake(request: Request) -> Call | List | None:
     """What a request of the handshake era asks for, None where that is not plain."""
     return None if "_meta" in request.params else _read(request, {})
+
+
+def declares_tasks(capabilities: Mapping[str, object]) -> bool:
+    """Whether a client's capabilities name the extension `TASKS`."""
+    if not capabilities:
+        return False
+    extensions = capabilities.get("extensions")
+    return type(extensions) is dict and type(cast(Object, extensions).get(TASKS)) is dict
 
 
 def _read(request: Request, capabilities: JsonObject) -> Call | List | None:

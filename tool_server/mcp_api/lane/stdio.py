@@ -128,8 +128,7 @@ class StdioLane:
         if request.method == "logging/setLevel":
             self._told.set_level(request.params.get("level"))
         if self.era is Era.HANDSHAKE and not self._talks and isinstance(asked := read_handshake(request), Call):
-            self._start(request, asked, self._handshake)
-            return True
+            return self._take_call(request, asked, self._handshake)
         return False
 
     def greeted(self, request_id: int | str, version: str) -> None:
@@ -182,7 +181,7 @@ class StdioLane:
     async def _take_modern(self, request: Request) -> bool:
         match read_modern(request):
             case Call() as asked:
-                self._start(request, asked, self._modern)
+                return self._take_call(request, asked, self._modern)
             case List(cursor):
                 try:
                     page = self._listing.page(cursor, self._caller.view)
@@ -202,6 +201,12 @@ class StdioLane:
 
     def _client(self, asked: Call) -> ClientChannel:
         return client_with(asked.capabilities) if self.era is Era.MODERN else self._told
+
+    def _take_call(self, request: Request, asked: Call, answers: Answers) -> bool:
+        if not self._listing.answers_at_once(asked, self._caller.view):
+            return False
+        self._start(request, asked, answers)
+        return True
 
     def _start(self, request: Request, asked: Call, answers: Answers) -> None:
         running = _Running()
