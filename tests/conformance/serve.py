@@ -22,8 +22,8 @@ from tool_server.config import Config
 from tool_server.inspection.manifest_files import load_plugin_folder
 from tool_server.model.caller import LOCAL
 
-SETTINGS = {"TOOL_SERVER_WORKERS": "4"}
-"""The suite leaves calls behind that would take a minute; nothing else is set."""
+SETTINGS = {"TOOL_SERVER_WORKERS": "4", "TOOL_SERVER_LIMITS__STREAM": "500ms"}
+"""The suite leaves calls behind that would take a minute, and does not wait for half a minute until a stream ends."""
 
 OPTIONS = ("--no-bundled",)
 
