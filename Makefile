@@ -77,4 +77,4 @@ lock: dev ## pin the newest versions that pyproject.toml allows
 		--upgrade --group dev pyproject.toml --output-file .ci/requirements-dev.txt
 
 clean: ## remove what the commands made
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis tests/end_to_end/node/node_modules bench.json
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis tests/*/node/node_modules bench.json

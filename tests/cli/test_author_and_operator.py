@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.workplace import Workplace
+from tests.cli.workplace import Workplace, saying
 from tests.support.guests import compile_c, guest
 from tests.support.item_guests import ITEMS, item_guest
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
@@ -91,6 +91,22 @@ def test_uninstalling_takes_the_tools_away_and_keeps_the_versions(place: Workpla
         item for item in published if item["name"] == name
     ).items()
     assert name not in [item["plugin"] for item in place.extism_registry("list", "--json").json["items"]]
+
+
+def test_an_installation_may_give_its_tools_another_prefix_or_none_and_keeps_it(place: Workplace) -> None:
+    name = place.published("1.0.0", "1.0.1")
+    bare = f"say_{name.replace('-', '_')}"
+    tools = {bare: {"description": "Says a digit.", "input": {"type": "object"}}}
+    folder = place.plugin(name, "1.0.2", tools=tools, wasm=saying("2", bare))
+    place.extism_registry("publish", folder)
+    place.extism_registry("install", f"{name}@1.0.0", "--prefix", f"my-{name}")
+    assert place.says(f"my-{name}") == "0"
+    place.extism_registry("install", f"{name}@1.0.1")
+    assert place.says(f"my-{name}") == "1"
+    place.extism_registry("install", f"{name}@1.0.2", "--prefix", "")
+    assert place.tool_server("call", bare).stdout.strip() == "2"
+    place.extism_registry("install", f"{name}@1.0.1", "--prefix", name)
+    assert place.says(name) == "1"
 
 
 def test_a_scoped_plugin_goes_the_same_way(place: Workplace) -> None:
@@ -222,6 +238,7 @@ def test_whoami_names_the_place_and_what_may_be_done_there(place: Workplace, req
         ("extism-registry install NAME", 4, "NAME"),
         ("extism-registry install Not_A_Name", 3, "lower-case"),
         ("extism-registry install NAME@>=oops", 3, "range"),
+        ("extism-registry install NAME --prefix a.b", 3, "prefix"),
         ("extism-registry info NAME", 4, "NAME"),
         ("extism-registry versions NAME", 4, "NAME"),
         ("extism-registry update NAME", 4, "extism-registry install NAME"),

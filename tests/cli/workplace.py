@@ -102,10 +102,10 @@ def home_environment(home: Path) -> dict[str, str]:
     }
 
 
-def saying(digit: str) -> bytes:
-    """A guest whose export `say` answers with one character."""
+def saying(digit: str, export: str = "say") -> bytes:
+    """A guest whose export answers with one character."""
     return extism_wat(
-        f"""(func (export "say") (result i32) (local $at i64)
+        f"""(func (export "{export}") (result i32) (local $at i64)
           (local.set $at (call $alloc (i64.const 1)))
           (call $store_u8 (local.get $at) (i32.const {ord(digit)}))
           (call $output_set (local.get $at) (i64.const 1)) (i32.const 0))"""

@@ -51,6 +51,24 @@ async def test_an_installation_lives_from_install_to_uninstall(registry: Registr
         assert_problem(await client.delete(path), 404, "not_installed")
 
 
+async def test_a_prefix_is_set_with_an_installation_and_stays_until_another_is(registry: Registry) -> None:
+    name = registry.fresh_name()
+    await registry.publish(name)
+    path = f"/api/v1/installations/{name}"
+    bodies: list[tuple[dict[str, object], str]] = [
+        ({"tool_prefix": "mine"}, "mine_add"),
+        ({}, "mine_add"),
+        ({"settings": {}, "tool_prefix": f"of-{name}"}, f"of-{name}_add"),
+        ({"settings": {}}, f"{name}_add"),
+        ({"settings": {"tool_prefix": "mine"}}, "mine_add"),
+    ]
+    async with registry.client("admin") as client:
+        for body, tool in bodies:
+            assert (await client.put(path, json=body)).status_code in (200, 201)
+            assert await offered_by(client, name) == ("1.0.0", [tool])
+        await client.delete(path)
+
+
 @pytest.mark.parametrize("body", [None, b"", b"{}", b'{"version": ""}', b'{"version": "latest"}'])
 async def test_no_version_means_the_newest_release(registry: Registry, body: bytes | None) -> None:
     name = registry.fresh_name()
@@ -81,6 +99,9 @@ async def test_scoped_plugins_install_under_their_whole_name(registry: Registry)
         ("PUT", "absent-plugin", {"version": "%%%"}, 400, "invalid_range"),
         ("PUT", "absent-plugin", {"version": 1}, 400, "invalid_body"),
         ("PUT", "absent-plugin", {"range": "1"}, 400, "invalid_body"),
+        ("PUT", "absent-plugin", {"tool_prefix": "a.b"}, 400, "invalid_body"),
+        ("PUT", "absent-plugin", {"tool_prefix": "a" * 33}, 400, "invalid_body"),
+        ("PUT", "absent-plugin", {"settings": {"tool_prefix": "a\n"}}, 400, "invalid_body"),
         ("POST", "absent-plugin/update", None, 404, "not_installed"),
         ("POST", "absent-plugin/rollback", None, 404, "not_installed"),
         ("DELETE", "absent-plugin", None, 404, "not_installed"),

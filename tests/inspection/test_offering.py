@@ -149,6 +149,22 @@ def test_schemas_that_may_map_parameters_to_headers_are_told(schema: JsonObject,
     assert needs_headers(tool.model_copy(update={"input_schema": schema})) is needed
 
 
+def test_a_tool_is_listed_under_the_name_that_the_operators_prefix_gives_it() -> None:
+    release = make_release()
+    (tool,) = offering_of(release, prefix="").tools
+    for prefix, name in (("", "count"), ("words", "words_count"), (None, "text-tools_count")):
+        assert json.loads(listing("text-tools", "1.0.0", tool, prefix))["name"] == name
+
+
+def test_a_tool_whose_name_a_prefix_makes_too_long_is_held_back_and_no_other() -> None:
+    release = make_release()
+    long = release.tools[0].model_copy(update={"name": "count_" + "x" * 20})
+    offering = offering_of(release.model_copy(update={"tools": (*release.tools, long)}), prefix="p" * 24)
+    assert offering.tools == release.tools
+    assert (offering.quarantined[-1].name, offering.quarantined[-1].rule) == (long.name, "name-too-long")
+    assert "install with a shorter one" in offering.quarantined[-1].reason
+
+
 def test_a_version_whose_limits_cannot_be_read_offers_nothing_and_says_why() -> None:
     release = make_release()
     manifest = release.manifest.model_copy(update={"limits": ManifestLimits(memory="lots")})

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tool_server.errors import InvalidInput
-from tool_server.model.names import PLUGIN_NAME_PATTERN, check_plugin_name, tool_name
+from tool_server.model.names import (
+    PLUGIN_NAME_PATTERN,
+    TOOL_PREFIX_PATTERN,
+    check_plugin_name,
+    check_tool_prefix,
+    tool_name,
+)
 from tool_server.model.versions import best_match, check_range, check_version, compare, is_prerelease, newest_first
 
 number = st.integers(0, 30).map(str)
@@ -39,6 +45,25 @@ def test_every_tool_name_is_made_of_letters_that_all_clients_take(plugin: str, t
 
 def test_the_scope_is_part_of_the_tool_name() -> None:
     assert tool_name("@acme/text", "count words") == "acme_text_count_words"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"), [(None, "acme_text_count_words"), ("", "count_words"), ("words", "words_count_words")]
+)
+def test_a_prefix_stands_where_the_plugins_name_would(prefix: str | None, name: str) -> None:
+    assert tool_name("@acme/text", "count words", prefix) == name
+
+
+@given(st.from_regex(re.compile(TOOL_PREFIX_PATTERN), fullmatch=True).filter(lambda text: len(text) <= 32))
+def test_prefixes_of_the_grammar_are_accepted_and_kept_as_they_are(prefix: str) -> None:
+    assert check_tool_prefix(prefix) == prefix
+    assert tool_name("text", "count", prefix) == (f"{prefix}_count" if prefix else "count")
+
+
+@pytest.mark.parametrize("prefix", [" ", "a b", "a.b", "a/", "@acme", "té", "a\n", "\n", "a" * 33, "\u200b"])
+def test_prefixes_that_some_client_would_not_take_are_refused(prefix: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot stand before tool names"):
+        check_tool_prefix(prefix)
 
 
 @pytest.mark.parametrize("version", ["0.0.0", "1.2.3", "1.0.0-rc.1", "1.0.0+5", "1.0.0-a-b.0+x.y", "999999.0.1"])

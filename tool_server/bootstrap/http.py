@@ -88,7 +88,9 @@ def http_application(services: Services, *, port: int, open_to_all: bool = False
             body_bytes=config.limits.input,
         ),
         mcp=mcp.http_app(
-            HttpSettings(hosts, origins, limits.input, lane, limits.sessions, limits.session_idle / 1_000)
+            HttpSettings(
+                hosts, origins, limits.input, lane, limits.sessions, limits.session_idle / 1_000, limits.stream / 1_000
+            )
         ),
         allowed_hosts=hosts,
         allowed_origins=origins,

@@ -65,7 +65,7 @@ class Backend(Protocol):
     async def versions(self, plugin: str) -> tuple[VersionSummary, ...]: ...
     async def release(self, plugin: str, requested: str) -> Release: ...
     async def publish(self, source: PluginSource) -> Published: ...
-    async def install(self, plugin: str, requested: str) -> Installed: ...
+    async def install(self, plugin: str, requested: str, tool_prefix: str | None = None) -> Installed: ...
     async def install_as(
         self, plugin: str, version: str, granted: Permissions, settings: InstallationSettings
     ) -> Installed: ...
@@ -118,8 +118,8 @@ class LocalBackend:
     async def publish(self, source: PluginSource) -> Published:
         return await self._services.publish.publish(source.manifest, source.wasm, LOCAL, source.findings)
 
-    async def install(self, plugin: str, requested: str) -> Installed:
-        return await self._services.install.install(plugin, requested, LOCAL)
+    async def install(self, plugin: str, requested: str, tool_prefix: str | None = None) -> Installed:
+        return await self._services.install.install(plugin, requested, LOCAL, tool_prefix=tool_prefix)
 
     async def install_as(
         self, plugin: str, version: str, granted: Permissions, settings: InstallationSettings

@@ -29,14 +29,20 @@ from tool_server.services.install import Installed
     extism-registry install text@^1.2
     extism-registry install @acme/text@1.4.0
     extism-registry install weather --grant network=api.example.com --grant secrets=API_KEY
+    extism-registry install weather --prefix ''
     """,
 )
 @click.argument("plugin")
 @click.option("--grant", "grants", multiple=True, metavar="KIND=VALUE", help=f"Grant at once. {GRANT_HELP}.")
+@click.option(
+    "--prefix",
+    metavar="TEXT",
+    help="Name its tools TEXT_tool instead of PLUGIN_tool; with '' by their own names alone. Stays until set again.",
+)
 @data_dir_option
 @json_option
 @translated
-def install(plugin: str, grants: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
+def install(plugin: str, grants: tuple[str, ...], prefix: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Install PLUGIN, written NAME or NAME@RANGE: pin the newest version in the range and offer its tools.
 
     Shows what the plugin requests and what of it is granted; 'tool-server grant' grants more later.
@@ -45,7 +51,7 @@ def install(plugin: str, grants: tuple[str, ...], data_dir: Path | None, as_json
     wanted = Permissions.parse(grants)
 
     async def work(backend: Backend) -> tuple[Installed, PluginGrants]:
-        installed = await backend.install(name, requested)
+        installed = await backend.install(name, requested, prefix)
         if wanted.empty:
             return installed, await backend.show_grants(name)
         return installed, (await backend.add_grants(name, wanted)).grants

@@ -124,8 +124,9 @@ class RemoteBackend:
         return Published(_release(found["release"]), found["created"])
 
     @_understood
-    async def install(self, plugin: str, requested: str) -> Installed:
-        return _installed(await self._json("PUT", f"installations/{quote(plugin)}", json={"version": requested}))
+    async def install(self, plugin: str, requested: str, tool_prefix: str | None = None) -> Installed:
+        body = {"version": requested, **({} if tool_prefix is None else {"tool_prefix": tool_prefix})}
+        return _installed(await self._json("PUT", f"installations/{quote(plugin)}", json=body))
 
     @_understood
     async def install_as(

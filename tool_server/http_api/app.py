@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from tool_server.http_api.authentication import Authentication
+from tool_server.http_api.header_values import with_bare_header_values
 from tool_server.http_api.host_guard import HostGuard
 from tool_server.http_api.lifespans import lifespan_of
 from tool_server.http_api.problems import ErrorBoundary, framework_problem
@@ -96,7 +97,10 @@ def compose(
     guarded_mcp = authenticated(mcp)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        to_mcp = scope["type"] == "http" and scope["path"] in MCP_PATHS
-        await (guarded_mcp if to_mcp else guarded)(scope, receive, send)
+        if scope["type"] == "http":
+            scope = with_bare_header_values(scope)
+            await (guarded_mcp if scope["path"] in MCP_PATHS else guarded)(scope, receive, send)
+        else:
+            await guarded(scope, receive, send)
 
     return ErrorBoundary(dispatch)

@@ -64,7 +64,7 @@ class InstallationRoutes:
         read_query(request, NoQuery)
         body = await read_model(request, InstallBody, optional=True)
         installed = await self._install.install(
-            request.path_params["name"], body.version, caller, body.granted, body.settings
+            request.path_params["name"], body.version, caller, body.granted, body.settings, body.tool_prefix
         )
         return _change(installed, 201 if installed.created else 200)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 from tool_server.model.call import CallRecord
 from tool_server.model.caller import Scope
 from tool_server.model.json_value import JsonObject
+from tool_server.model.names import MAX_TOOL_PREFIX, TOOL_PREFIX_PATTERN
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, PluginSummary, Release, VersionSummary
 from tool_server.model.secret import (
@@ -64,6 +65,11 @@ class InstallBody(Body):
     granted: Permissions | None = Field(default=None, description="replaces what is granted; null: it stays")
     settings: InstallationSettings | None = Field(
         default=None, description="replaces the values of settings and the tools that are left out; null: they stay"
+    )
+    tool_prefix: Annotated[str, Field(max_length=MAX_TOOL_PREFIX, pattern=f"^{TOOL_PREFIX_PATTERN}$")] | None = Field(
+        default=None,
+        description="stands before the tools' own names instead of the plugin's name; empty: nothing does; "
+        "null: as it was",
     )
 
 

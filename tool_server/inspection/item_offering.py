@@ -48,7 +48,7 @@ def items_of(release: Release, settings: InstallationSettings) -> Iterator[tuple
         return
     for prompt in release.prompts:
         if not prompts.skips(prompt.name):
-            yield ItemKind.PROMPT, tool_name(release.plugin, prompt.name), prompt
+            yield ItemKind.PROMPT, tool_name(release.plugin, prompt.name, settings.tool_prefix), prompt
     for resource in release.resources:
         if not resources.skips(resource.uri):
             yield ItemKind.RESOURCE, resource.uri, resource

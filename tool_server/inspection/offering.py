@@ -13,7 +13,7 @@ from tool_server.inspection.manifest_limits import asked_limits
 from tool_server.inspection.tool_filter import ToolFilter
 from tool_server.model.catalog import OfferedTool
 from tool_server.model.json_value import JsonObject, JsonValue
-from tool_server.model.names import tool_name
+from tool_server.model.names import MAX_TOOL_NAME, tool_name
 from tool_server.model.release import Release
 from tool_server.model.tool import QuarantinedTool, ToolDefinition
 
@@ -50,10 +50,11 @@ class ListedTool:
     annotations: JsonObject
 
 
-def offering_of(release: Release, skip_tools: Sequence[str] = ()) -> Offering:
+def offering_of(release: Release, skip_tools: Sequence[str] = (), prefix: str | None = None) -> Offering:
     """What a version offers, but for the tools that the operator leaves out.
 
-    Where its limits, or these patterns, cannot be read, none of its tools can be called.
+    Where its limits, or these patterns, cannot be read, none of its tools can be called. Those whose names the
+    operator's prefix makes too long are held back.
     """
     try:
         asked_limits(release.manifest.limits)
@@ -61,17 +62,27 @@ def offering_of(release: Release, skip_tools: Sequence[str] = ()) -> Offering:
     except InvalidInput as error:
         held = (QuarantinedTool(name=tool.name, rule=error.code, reason=error.message) for tool in release.tools)
         return Offering((), (*release.quarantined, *held))
-    if not skip_tools:
-        return Offering(release.tools, release.quarantined)
-    return Offering(tuple(tool for tool in release.tools if not skipped.skips(tool.name)), release.quarantined)
+    tools, quarantined = release.tools, release.quarantined
+    if skip_tools:
+        tools = tuple(tool for tool in tools if not skipped.skips(tool.name))
+    if prefix:
+        too_long = [tool for tool in tools if len(tool_name(release.plugin, tool.name, prefix)) > MAX_TOOL_NAME]
+        tools = tuple(tool for tool in tools if tool not in too_long)
+        quarantined = (*quarantined, *(_too_long(tool, prefix) for tool in too_long))
+    return Offering(tools, quarantined)
 
 
-def listing(plugin: str, version: str, definition: ToolDefinition) -> bytes:
+def _too_long(tool: ToolDefinition, prefix: str) -> QuarantinedTool:
+    reason = f"with the prefix {prefix!r} its name has more than {MAX_TOOL_NAME} characters: install with a shorter one"
+    return QuarantinedTool(name=tool.name, rule="name-too-long", reason=reason)
+
+
+def listing(plugin: str, version: str, definition: ToolDefinition, prefix: str | None = None) -> bytes:
     """MCP's `Tool` object (https://modelcontextprotocol.io/specification, "Tools") as compact JSON in UTF-8.
 
     Absent values are left out; the order of the keys is that of the SDK's type.
     """
-    tool: JsonObject = {"name": tool_name(plugin, definition.name)}
+    tool: JsonObject = {"name": tool_name(plugin, definition.name, prefix)}
     optional: tuple[tuple[str, JsonValue], ...] = (
         ("title", definition.title),
         ("description", definition.description or None),

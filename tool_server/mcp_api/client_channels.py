@@ -18,7 +18,7 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, RootModel, ValidationError
 
-from tool_server.errors import CallFailed, InvalidInput, Unavailable
+from tool_server.errors import CallFailed, Unavailable
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.sessions import ClientSessions
 from tool_server.model.client import ELICIT, LOG_LEVELS, SAMPLE, ClientAnswer, ClientRequest
@@ -270,11 +270,10 @@ class Clients:
         state, responses = params.get("requestState"), params.get("inputResponses")
         if state is None and responses is None:
             return None
-        if not isinstance(state, str):
-            raise InvalidInput(
-                "invalid_request_state",
-                "inputResponses belong to a requestState: send back the one that came with the questions",
-                {"reason": "it is missing"},
-            )
         given = cast("dict[str, JsonObject]", responses or {})
-        return await self._calls.resume(call, state, {key: ClientAnswer(result) for key, result in given.items()})
+        answers = {key: ClientAnswer(result) for key, result in given.items()}
+        if isinstance(state, str):
+            return await self._calls.resume(call, state, answers)
+        transcript = Transcript()
+        transcript.offer(answers)
+        return transcript

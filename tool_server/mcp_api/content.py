@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.client_channels import Clients, input_required
+from tool_server.mcp_api.errors import MISSING_CAPABILITY, required_capabilities
 from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.model.call import Pending
 from tool_server.model.caller import LOCAL, Caller
@@ -133,6 +134,10 @@ def failed_request(error: Exception, version: str) -> MCPError:
         case NotFound() | InvalidInput():
             kind = "not_found" if isinstance(error, NotFound) else "invalid_input"
             return MCPError(types.INVALID_PARAMS, error.message, _described(kind, error))
+        case ToolServerError() if (
+            error.code == "client_cannot_be_asked" and version == MODERN and error.data.get("missing")
+        ):
+            return MCPError(MISSING_CAPABILITY, error.message, required_capabilities(error))
         case CallFailed():
             return MCPError(types.INTERNAL_ERROR, error.message, _described("call_failed", error))
         case ToolServerError():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 from uuid import uuid4
 
 from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.model.call import ToolResult
-from tool_server.model.json_value import JsonObject
+from tool_server.model.json_value import JsonObject, JsonValue
 
 ERROR_META_KEY = "tool-server/error"
 """Where a failed result's `_meta` carries `{"kind", "code", "data"}` for programs; models read the text."""
+
+MISSING_CAPABILITY = -32021
+"""MCP's error code, since 2026-07-28, for what a client gets only with a capability that it does not declare."""
 
 _ADVICE: dict[str, str] = {
     "timeout": "Try a smaller input, or ask the operator to raise the plugin's time limit.",
@@ -44,6 +48,31 @@ def failed_result(error: Exception) -> ToolResult:
             return _result("unavailable", error, error.message)
         case _:
             return _internal(error)
+
+
+def missing_capability(result: ToolResult) -> Unavailable | None:
+    """Why a call failed, where that is only what its client has not declared: a protocol error since 2026-07-28."""
+    if not result.is_error or result.meta is None:
+        return None
+    told = result.meta.get(ERROR_META_KEY)
+    if not isinstance(told, dict) or told.get("code") != "client_cannot_be_asked":
+        return None
+    data = told.get("data")
+    if not isinstance(data, dict) or not data.get("missing"):
+        return None
+    return Unavailable("client_cannot_be_asked", str(result.content[0]["text"]), data)
+
+
+def required_capabilities(error: ToolServerError) -> JsonObject:
+    """The data of the error that a missing capability is: MCP's `ClientCapabilities` that would be needed."""
+    required: JsonObject = {}
+    missing = error.data.get("missing")
+    for name in cast("list[JsonValue]", missing) if isinstance(missing, list) else ():
+        inner = required
+        for part in str(name).split("."):
+            found = inner.setdefault(part, {})
+            inner = found if isinstance(found, dict) else {}
+    return {"requiredCapabilities": required}
 
 
 def _result(kind: str, error: ToolServerError, text: str) -> ToolResult:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, cast
 
 import anyio
@@ -19,11 +20,13 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic_core import from_json
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tool_server.mcp_api.body import replay, whole_body
+from tool_server.mcp_api.lane.answers import INVALID_REQUEST
 from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.resumption import RecentEvents, ResumableSessionManager
 from tool_server.mcp_api.sessions import SESSION_HEADER, ClientSessions
 
 _SESSION = SESSION_HEADER.encode()
@@ -42,6 +45,8 @@ class HttpSettings:
     """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
     max_sessions: int = 1_000
     session_idle_s: float = 1_800
+    stream_s: float = 30
+    """How long the response to a call in a session is held open: its client comes back for the rest."""
 
 
 class HttpEndpoint:
@@ -55,9 +60,10 @@ class HttpEndpoint:
     """
 
     def __init__(self, server: Server[Any], settings: HttpSettings, listing: Listing, sessions: ClientSessions) -> None:
-        def manager(*, json: bool, stateless: bool) -> StreamableHTTPSessionManager:
-            return StreamableHTTPSessionManager(
+        def manager(*, json: bool, stateless: bool, events: RecentEvents | None = None) -> StreamableHTTPSessionManager:
+            return ResumableSessionManager(
                 server,
+                events=events,
                 json_response=json,
                 stateless=stateless,
                 security_settings=TransportSecuritySettings(
@@ -70,7 +76,8 @@ class HttpEndpoint:
 
         self._plain = manager(json=True, stateless=True)
         self._streaming = manager(json=False, stateless=True)
-        self._stateful = manager(json=False, stateless=False)
+        self._stateful = manager(json=False, stateless=False, events=RecentEvents())
+        self._stream_s = settings.stream_s
         self._limit = settings.max_body_bytes
         self._listing = listing
         self._sessions = sessions
@@ -107,6 +114,9 @@ class HttpEndpoint:
     async def _serve_handshake(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         caller = scope["state"]["caller"].name
         name = headers.get(_SESSION, b"").decode("latin-1")
+        if self._sessions.has_ended(name):
+            await _refuse_ended(scope, receive, send)
+            return
         known = self._sessions.find(name, caller) is not None
         if scope["method"] != "POST":
             if not known:
@@ -115,13 +125,15 @@ class HttpEndpoint:
                 return
             await self._streams.serve(self._stateful.asgi_app, scope, receive, send)
             if scope["method"] == "DELETE":
-                self._sessions.close(name)
+                self._sessions.end(name)
             return
         message = await whole_body(receive, self._limit)
         greets = not name and _is_greeting(message)
         if (known or greets) and _takes_streams(headers):
             attempt = _Attempt(send, partial(self._sessions.open, caller=caller) if greets else None)
-            await _serve(self._stateful.asgi_app, scope, replay(message, receive), attempt.send)
+            await _serve(
+                self._stateful.asgi_app, scope, replay(message, receive), attempt.send, stream_s=self._stream_s
+            )
             if not attempt.refused:
                 return
             self._sessions.close(name)
@@ -192,13 +204,21 @@ class _Attempt:
             await self._send(message)
 
 
-async def _serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, watch: bool = False) -> None:
+async def _serve(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, watch: bool = False, stream_s: float = inf
+) -> None:
     # Streams watch their client themselves; of plain answers the SDK does not notice that nobody waits for them.
-    await app({**scope, "state": {**scope["state"], "watch_client": watch}}, receive, send)
+    state = {**scope["state"], "watch_client": watch, "stream_s": stream_s}
+    await app({**scope, "state": state}, receive, send)
 
 
 async def _refuse_method(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+
+
+async def _refuse_ended(scope: Scope, receive: Receive, send: Send) -> None:
+    error = {"code": INVALID_REQUEST, "message": "Session not found: its client has ended it"}
+    await JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, _NOT_FOUND)(scope, receive, send)
 
 
 def _takes_streams(headers: dict[bytes, bytes]) -> bool:

@@ -51,6 +51,7 @@ class ClientSessions:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._sessions: OrderedDict[str, ClientSession] = OrderedDict()
+        self._ended: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
         """How many there are."""
@@ -65,6 +66,17 @@ class ClientSessions:
     def close(self, name: str) -> None:
         """A client has gone, or may have."""
         self._sessions.pop(name, None)
+
+    def end(self, name: str) -> None:
+        """A client has said that it is done: whoever still comes in its name is to greet anew."""
+        self.close(name)
+        self._ended[name] = None
+        while len(self._ended) > self._limit:
+            self._ended.popitem(last=False)
+
+    def has_ended(self, name: str) -> bool:
+        """Whether a session of this name was ended by its client, as far as that is known."""
+        return name in self._ended
 
     def find(self, name: str | None, caller: str) -> ClientSession | None:
         """The session of this name, where it is this caller's."""

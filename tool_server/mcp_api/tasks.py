@@ -41,7 +41,7 @@ from pydantic_core import from_json
 from tool_server.errors import CallFailed, InvalidInput, NotFound, ToolServerError, Unavailable
 from tool_server.mcp_api.calls import Origin, ToolCalls
 from tool_server.mcp_api.client_channels import Clients, wire_requests
-from tool_server.mcp_api.errors import failed_result
+from tool_server.mcp_api.errors import MISSING_CAPABILITY, failed_result, missing_capability, required_capabilities
 from tool_server.mcp_api.lane.requests import MODERN, TASKS, declares_tasks
 from tool_server.mcp_api.listing import Listing
 from tool_server.mcp_api.tools import serialized_result, wire_result
@@ -216,6 +216,9 @@ class TaskHandlers:
         async def work(client: ClientChannel) -> bytes:
             try:
                 result = await self._calls.call(name, arguments, caller, client, origin)
+                missing = missing_capability(result)
+                if missing is not None:
+                    raise missing
                 return compact_json(serialized_result(result, MODERN))
             except ToolServerError:
                 raise
@@ -301,6 +304,9 @@ def _detailed(task: Task) -> JsonObject:
 
 def _error(failure: TaskFailure) -> JsonObject:
     """The JSON-RPC error that the call would have been answered with."""
+    if failure.code == "client_cannot_be_asked":
+        data = required_capabilities(Unavailable(failure.code, failure.message, failure.data))
+        return {"code": MISSING_CAPABILITY, "message": failure.message, "data": data}
     code = types.INVALID_PARAMS if failure.code == "unknown_tool" else types.INTERNAL_ERROR
     return {"code": code, "message": failure.message, "data": {"code": failure.code, "data": failure.data}}
 

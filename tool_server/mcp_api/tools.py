@@ -9,13 +9,15 @@ import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import methods
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import from_json
 
 from tool_server.errors import InvalidInput, NotFound
 from tool_server.mcp_api.calls import Origin, ToolCalls
 from tool_server.mcp_api.client_channels import Clients, input_required
-from tool_server.mcp_api.errors import failed_result
+from tool_server.mcp_api.errors import MISSING_CAPABILITY, failed_result, missing_capability, required_capabilities
 from tool_server.mcp_api.listing import Listing
+from tool_server.mcp_api.resumption import stream_closed_after
 from tool_server.model.call import Pending, ToolResult
 from tool_server.model.caller import LOCAL, Caller
 from tool_server.model.client import ClientChannel
@@ -75,7 +77,11 @@ class ToolHandlers:
             result = await self._call(context, call, client)
             if result.pending is not None:
                 return await self._input_required(call, result.pending)
+            if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                _refuse_missing_capability(result)
             return wire_result(result)
+        except MCPError:
+            raise
         except NotFound as error:
             raise MCPError(types.INVALID_PARAMS, error.message) from error
         except Exception as error:
@@ -89,8 +95,11 @@ class ToolHandlers:
     ) -> ToolResult:
         request = context.request
         origin = Origin(context.meta, None if request is None else request.headers)
-        if request is None or not request.state.watch_client:
+        if request is None:
             return await self._calls.call(call.name, call.arguments, call.caller, client, origin)
+        if not request.state.watch_client:
+            async with stream_closed_after(context, request.state.stream_s):
+                return await self._calls.call(call.name, call.arguments, call.caller, client, origin)
         return await self._calls.call_while_connected(
             request.receive, call.name, call.arguments, call.caller, client, origin
         )
@@ -99,6 +108,12 @@ class ToolHandlers:
         # In its wire form, as any handler may answer.
         result = input_required(pending.requests, await self._calls.state_of(call, pending))
         return cast(types.CallToolResult, result)
+
+
+def _refuse_missing_capability(result: ToolResult) -> None:
+    missing = missing_capability(result)
+    if missing is not None:
+        raise MCPError(MISSING_CAPABILITY, missing.message, required_capabilities(missing))
 
 
 def wire_result(result: ToolResult) -> types.CallToolResult:

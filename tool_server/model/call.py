@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from tool_server.errors import Unavailable
 from tool_server.model.client import NO_CLIENT, ClientChannel, ClientRequest
 from tool_server.model.folder_permission import Folder
 from tool_server.model.json_value import JsonObject
@@ -64,6 +65,8 @@ class CallJournal:
     """The calls of other tools that followed from this one of a client's, where there are any."""
     transcript: Transcript | None = None
     """What the guest has asked of its host, where its client may be asked something."""
+    unanswerable: Unavailable | None = None
+    """Why the guest's client could not be asked, where it asked in vain."""
 
     def __init__(self) -> None:
         self._requests: list[OutboundRequest] = []

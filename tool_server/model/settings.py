@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from tool_server.errors import InvalidInput
+from tool_server.model.names import MAX_TOOL_PREFIX, TOOL_PREFIX_PATTERN
 
 MAX_SETTINGS = 100
 MAX_SETTING_BYTES = 32_768
@@ -38,6 +39,8 @@ class InstallationSettings(BaseModel):
     """The same for the URIs of resources."""
     skip_resource_templates: _Patterns = ()
     """The same for URI templates."""
+    tool_prefix: Annotated[str, Field(max_length=MAX_TOOL_PREFIX, pattern=f"^{TOOL_PREFIX_PATTERN}$")] | None = None
+    """What stands before the own names of tools and prompts instead of the plugin's name; empty: nothing does."""
 
     @property
     def patterns(self) -> tuple[tuple[str, ...], ...]:

@@ -74,6 +74,8 @@ class _Size:
     bytes: int = 0
     entries: int = 0
     questions: int = 0
+    offered: dict[str, ClientAnswer] = field(default_factory=dict[str, ClientAnswer])
+    """Answers that came before any question."""
 
     @property
     def full(self) -> bool:
@@ -158,9 +160,15 @@ class Transcript:
                 raise Denied("too_many_questions", f"one call asks its client at most {MAX_QUESTIONS} times")
             self._size.questions += 1
             entry.requests = dict(requests)
+            offered, self._size.offered = self._size.offered, {}
+            entry.answers = {key: answer for key, answer in offered.items() if key in requests}
         if entry.requests.keys() - entry.answers.keys():
             raise Suspended
         return entry.answers
+
+    def offer(self, answers: Mapping[str, ClientAnswer]) -> None:
+        """Take answers of a client that knows what it will be asked: they are for the call's first question alone."""
+        self._size.offered = dict(answers)
 
     def within(self, entry: Entry) -> Transcript:
         """The transcript of the call that a question begins."""

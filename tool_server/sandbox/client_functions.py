@@ -42,12 +42,13 @@ def ask(question: HostCall, requests: Mapping[str, ClientRequest]) -> Mapping[st
     if missing or entry is None or transcript is None:
         methods = ", ".join(dict.fromkeys(request.method for request in requests.values()))
         names = sorted(name for name in missing if name is not None)
-        raise Unavailable(
+        call.journal.unanswerable = Unavailable(
             "client_cannot_be_asked",
             f"the client of this call cannot be asked for {methods}"
             + (f": it has not declared {', '.join(names)}" if names else ""),
             {"missing": [*names]},
         )
+        raise call.journal.unanswerable
     clean = {key: request._replace(params=without_secrets(call, request.params)) for key, request in requests.items()}
     return transcript.ask(entry, clean)
 

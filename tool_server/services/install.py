@@ -10,7 +10,7 @@ from tool_server.errors import Conflict, NotFound
 from tool_server.inspection.tool_filter import ToolFilter
 from tool_server.interfaces import Clock, PluginStore
 from tool_server.model.caller import Caller, Scope
-from tool_server.model.names import check_plugin_name
+from tool_server.model.names import check_plugin_name, check_tool_prefix
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, VersionSummary
 from tool_server.model.settings import InstallationSettings
@@ -42,21 +42,24 @@ class InstallService:
         caller: Caller,
         granted: Permissions | None = None,
         settings: InstallationSettings | None = None,
+        tool_prefix: str | None = None,
     ) -> Installed:
         """Pin `plugin` to the newest version that the range `requested` takes (empty: the newest release).
 
         A yanked version is taken only when the range names it exactly. `granted` replaces the stored grants, and
-        `settings` the stored settings; with None they stay.
+        `settings` the stored settings, `tool_prefix` what stands before the names of its tools; with None they stay.
 
         Raises:
             Denied: `missing_scope`.
             InvalidInput: `invalid_name` or `invalid_range`; `invalid_permission` or `too_many_permissions`;
-                `invalid_pattern` or `too_many_settings`.
+                `invalid_pattern`, `too_many_settings` or `invalid_prefix`.
             NotFound: `unknown_plugin`, or `no_matching_version` with the versions there are.
         """
         caller.require(Scope.ADMIN)
         check_plugin_name(plugin)
         check_range(requested)
+        if tool_prefix is not None:
+            check_tool_prefix(tool_prefix)
         version = _resolve(plugin, requested, await self._plugins.list_versions(plugin))
         now = self._clock.now()
         granted = None if granted is None else granted.normalised()
@@ -64,17 +67,21 @@ class InstallService:
             for patterns in settings.bounded().patterns:
                 ToolFilter(patterns)
 
+        def set_up(stored: InstallationSettings) -> InstallationSettings:
+            wanted = stored if settings is None else settings
+            return wanted if tool_prefix is None else wanted.model_copy(update={"tool_prefix": tool_prefix})
+
         def pin(current: Installation | None) -> Installation:
             if current is not None:
                 moved = _moved(current, version, requested, now, granted)
-                return moved if settings is None else moved.model_copy(update={"settings": settings})
+                return moved.model_copy(update={"settings": set_up(current.settings)})
             return Installation(
                 plugin=plugin,
                 version=version,
                 requested=requested,
                 granted=granted or Permissions(),
                 installed_at=now,
-                settings=settings or InstallationSettings(),
+                settings=set_up(InstallationSettings()),
             )
 
         return await self._change(plugin, pin)

@@ -211,7 +211,7 @@ class InvokeService:
             caller=caller,
             wants_progress=running.client.wants_progress,
         )
-        output = await self._sandbox.run(
+        output = await self._sandboxed(
             Call(
                 id=running.id,
                 tool=entry.name,
@@ -235,6 +235,19 @@ class InvokeService:
             output = output._replace(data=running.journal.redactor.data(output.data))
         running.output = output
         return await self._validation.decode_output(entry, output.data, caller=caller)
+
+    async def _sandboxed(self, call: Call) -> GuestOutput:
+        """The guest's output. Where it failed only because its client cannot be asked, that is the error."""
+        try:
+            return await self._sandbox.run(call)
+        except CallFailed as error:
+            reason = call.journal.unanswerable
+            # The words are there where the guest did not ask what went wrong, and found none of its own.
+            if reason is None or error.code not in ("guest_error", "host_function"):
+                raise
+            if reason.message not in error.message:
+                raise
+            raise reason from error
 
 
 def _settings(entry: CatalogEntry, environment: Mapping[str, str]) -> dict[str, str]:

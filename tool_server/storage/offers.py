@@ -59,8 +59,8 @@ _BATCH = 1_000
 
 def derive(release: Release, settings: InstallationSettings) -> tuple[Values, list[Values], list[Values]]:
     """The row of `offers` for a version and its rows of `offered_tools` and of `offered_items`."""
-    offering = offering_of(release, settings.skip_tools)
-    plugin, keywords = release.plugin, release.manifest.keywords
+    offering = offering_of(release, settings.skip_tools, settings.tool_prefix)
+    plugin, keywords, prefix = release.plugin, release.manifest.keywords, settings.tool_prefix
     offer = {
         "plugin": plugin,
         "program": _encode(release.program),
@@ -73,10 +73,10 @@ def derive(release: Release, settings: InstallationSettings) -> tuple[Values, li
         {
             "plugin": plugin,
             "position": position,
-            "name": tool_name(plugin, tool.name),
+            "name": tool_name(plugin, tool.name, prefix),
             "tool": tool.name,
             "needs_headers": needs_headers(tool),
-            "listing": listing(plugin, release.version, tool),
+            "listing": listing(plugin, release.version, tool, prefix),
             "task": None if tool.task is TaskSupport.FORBIDDEN else tool.task.value,
             "remainder": remainder(tool),
         }

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tool_server.mcp_api.errors import ERROR_META_KEY
+from tool_server.mcp_api.errors import (
+    ERROR_META_KEY,
+    MISSING_CAPABILITY,
+    missing_capability,
+    required_capabilities,
+)
 from tool_server.mcp_api.lane.requests import MODERN
 from tool_server.mcp_api.listing import Page
 from tool_server.model.call import ToolResult
@@ -72,9 +77,18 @@ class Answers:
         head = b'{"jsonrpc":"2.0","id":' + compact_json(request_id) + b',"result":{"tools":['
         return b"".join((head, b",".join(page.tools), b"]", cursor, self._list_end, b"}"))
 
-    def failed(self, request_id: int | str, code: int, message: str) -> bytes:
+    def refused(self, request_id: int | str, result: ToolResult) -> bytes | None:
+        """The error that a call is answered with whose client has not declared what it takes; None for any other."""
+        missing = missing_capability(result) if self._modern else None
+        if missing is None:
+            return None
+        return self.failed(request_id, MISSING_CAPABILITY, missing.message, required_capabilities(missing))
+
+    def failed(self, request_id: int | str, code: int, message: str, data: JsonObject | None = None) -> bytes:
         """An error."""
         error: JsonObject = {"code": code, "message": message}
+        if data is not None:
+            error["data"] = data
         return compact_json({"jsonrpc": "2.0", "id": request_id, "error": error})
 
     def _completed(self, result: JsonObject) -> JsonObject:

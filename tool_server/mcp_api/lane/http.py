@@ -6,7 +6,7 @@ others, the refused ones among them, go to them as they came, body and all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -47,6 +47,7 @@ _FAMILIAR = frozenset(
 _FAMILIAR_BEFORE = (_FAMILIAR | {b"mcp-session-id"}) - {b"mcp-method", b"mcp-name"}
 """The same in the handshake era."""
 
+_SESSION = b"mcp-session-id"
 _HANDSHAKE = frozenset({b"2024-11-05", b"2025-03-26", b"2025-06-18", b"2025-11-25"})
 
 _JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
@@ -73,10 +74,20 @@ class HttpLane:
         listing: the tools.
         calls: what runs them.
         server: stamped on answers of the modern era.
+        has_ended: knows the sessions that their clients have ended.
     """
 
-    def __init__(self, sdk: ASGIApp, doors: Doors, listing: Listing, calls: ToolCalls, server: ServerInfo) -> None:
+    def __init__(
+        self,
+        sdk: ASGIApp,
+        doors: Doors,
+        listing: Listing,
+        calls: ToolCalls,
+        server: ServerInfo,
+        has_ended: Callable[[str], bool] = lambda session: False,
+    ) -> None:
         self._sdk = sdk
+        self._has_ended = has_ended
         self._max_body_bytes = doors.max_body_bytes
         self._listing = listing
         self._calls = calls
@@ -96,7 +107,8 @@ class HttpLane:
                 status, answer = await self._answer(headers, message, scope["state"]["caller"], receive)
                 if answer is not None:
                     self.answered += 1
-                    await _respond(send, status, answer)
+                    session = headers.get(_SESSION)
+                    await (_respond(send, status, answer) if session is None else _stream(send, answer, session))
                     return
                 receive = replay(message, receive)
         await self._sdk(scope, receive, send)
@@ -108,6 +120,8 @@ class HttpLane:
         else:
             # Whose session it is does not matter: a list is the caller's, and there is nothing to tell on the way.
             familiar, known = version in _HANDSHAKE and b"mcp-method" not in headers, _FAMILIAR_BEFORE
+            if self._has_ended(headers.get(_SESSION, b"").decode("latin-1")):
+                return False
         return (
             familiar
             and headers.get(b"content-type") in _JSON_TYPES
@@ -150,6 +164,9 @@ class HttpLane:
             return _BAD_REQUEST, self._answers.failed(request.id, INVALID_PARAMS, error.message)
         if result.pending is not None:
             return _OK, await answer_pending(self._calls, self._answers, request.id, asked, caller, result.pending)
+        refusal = self._answers.refused(request.id, result) if result.is_error else None
+        if refusal is not None:
+            return _BAD_REQUEST, refusal
         return _OK, self._answers.called(request.id, result)
 
     def _listed(self, request: Request, asked: List, caller: Caller, answers: Answers) -> bytes | None:
@@ -205,6 +222,19 @@ def _request_in(message: Message, limit: int) -> Request | None:
         return read_request(parse_agreed(body))
     except NotAgreedError:
         return None
+
+
+async def _stream(send: Send, body: bytes, session: bytes) -> None:
+    """An answer as the SDK gives it in a session: one event."""
+    event = b"event: message\r\ndata: " + body + b"\r\n\r\n"
+    headers = [
+        (b"content-length", b"%d" % len(event)),
+        (b"content-type", b"text/event-stream"),
+        (b"cache-control", b"no-cache, no-transform"),
+        (_SESSION, session),
+    ]
+    await send({"type": "http.response.start", "status": _OK, "headers": headers})
+    await send({"type": "http.response.body", "body": event})
 
 
 async def _respond(send: Send, status: int, body: bytes) -> None:

@@ -222,7 +222,8 @@ class StdioLane:
             client = self._client(asked)
             result = await self._calls.call(asked.name, asked.arguments, self._caller, client)
             if result.pending is None:
-                answer = answers.called(request.id, result)
+                refusal = answers.refused(request.id, result) if result.is_error else None
+                answer = answers.called(request.id, result) if refusal is None else refusal
             else:
                 answer = await answer_pending(self._calls, answers, request.id, asked, self._caller, result.pending)
         except NotFound as error:
