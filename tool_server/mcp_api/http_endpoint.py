@@ -45,7 +45,7 @@ class HttpSettings:
     """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
     max_sessions: int = 1_000
     session_idle_s: float = 1_800
-    stream_s: float = 30
+    stream_s: float = 300
     """How long the response to a call in a session is held open: its client comes back for the rest."""
 
 

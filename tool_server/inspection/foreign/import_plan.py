@@ -138,7 +138,7 @@ class _Planner:
         permissions = Permissions(**{kind: tuple(dict.fromkeys(items)) for kind, items in self._wanted.items()})
         try:
             permissions.check_requested()
-            settings = InstallationSettings(config=self._config, **self._plugin.filters).bounded()
+            settings = InstallationSettings.model_validate({"config": self._config, **self._plugin.filters}).bounded()
         except (InvalidInput, ValueError) as error:
             message = error.message if isinstance(error, InvalidInput) else "it has too many settings or patterns"
             raise InvalidInput("invalid_import", f"the plugin {self._plugin.name[:80]!r}: {message}") from error
