@@ -24,7 +24,7 @@ from tests.support.foreign_plugins import (
 )
 from tests.support.mastra import MastraClient, MastraError, http_server, stdio_server
 from tests.support.node import NodeConversation
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -170,3 +170,21 @@ def test_an_argument_that_a_host_function_does_not_take_ends_the_call_with_its_p
             said(client, plugin, function, block)
         assert f"{function}: {words}" in thrown.value.message
     client.close()
+
+
+def test_after_a_restart_clients_of_2025_11_25_are_served_without_their_session_and_modern_ones_still_asked(
+    node: NodeConversation, foreign: RunningServer
+) -> None:
+    accepted, unable = "accept", "Peer does not support form elicitation"
+    with running_server(foreign.data_dir, args=["--no-bundled"]) as server:
+        ways = {"2": None, "2-legacy": "legacy", "1": None}
+        clients = {
+            way: MastraClient(node, way[0], http_server(server.mcp_url, None, era), features=HANDLERS)
+            for way, era in ways.items()
+        }
+        for client in clients.values():
+            assert accepted in said(client, "second", "create_elicitation", FORM)
+        server.restart()
+        for way, client in clients.items():
+            assert (accepted if way == "2" else unable) in said(client, "second", "create_elicitation", FORM)
+            client.close()

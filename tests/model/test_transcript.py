@@ -196,3 +196,11 @@ def test_what_a_client_can_be_asked_is_what_it_declared(
     capabilities: JsonObject, method: str, params: dict[str, Any], missing: str | None
 ) -> None:
     assert missing_capability(capabilities, ClientRequest(method, params)) == missing
+
+
+def test_the_call_of_the_first_run_is_kept() -> None:
+    transcript = Transcript()
+    transcript.begin(PROGRAM, "first")
+    again = Transcript.decode(transcript.encode())
+    again.begin(PROGRAM, "second")
+    assert again.call == "first"
