@@ -110,10 +110,11 @@ async def greet(client: httpx.AsyncClient, version: str) -> dict[str, str]:
 def events_of(text: str) -> list[dict[str, str]]:
     """The fields of each event of a stream."""
     blocks = text.replace("\r\n", "\n").strip().split("\n\n")
-    return [
-        dict(line.split(": ", 1) if ": " in line else (line.rstrip(":"), "") for line in block.splitlines())
-        for block in blocks
-    ]
+    return [{name: value.strip() for name, _, value in map(_parted, block.splitlines())} for block in blocks]
+
+
+def _parted(line: str) -> tuple[str, str, str]:
+    return line.partition(":")
 
 
 CALL = body_of(HANDSHAKE, "tools/call", {"name": "nap_nap", "arguments": {}})

@@ -106,7 +106,11 @@ async def test_a_client_that_ended_its_session_has_to_greet_anew(registry: Regis
     async with registry.client("call") as client:
         async with session_of(client) as session:
             await echo(client, session)
-        for method, params in (("tools/list", {}), ("tools/call", {"name": "echo_echo", "arguments": {}})):
+        requests: list[tuple[str, dict[str, Any]]] = [
+            ("tools/list", {}),
+            ("tools/call", {"name": "echo_echo", "arguments": {}}),
+        ]
+        for method, params in requests:
             refused = await say(client, method, params, session)
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, -32600)
         async with session_of(client) as another:
