@@ -18,11 +18,16 @@ import click
 import pytest
 from mcp import Client, StdioServerParameters
 
+from tests.services.publishing import offer
+from tests.support.item_guests import item_guest
 from tests.support.node import NODE, PACKAGE, node_environment, require_node_modules
 from tests.support.plugins import bundled_tools
 from tests.support.server import REPOSITORY, RunningServer, running_server, server_environment
+from tool_server.bootstrap.services import build
 from tool_server.cli import operate, registry
 from tool_server.config import Config
+from tool_server.model.caller import LOCAL
+from tool_server.model.item_kind import ItemKind
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
@@ -238,6 +243,16 @@ def test_the_mastra_program_runs(scratch: Path, server: RunningServer, transport
     )
     assert done.returncode == 0, done.stderr
     assert {f"tools_{tool.name}" for tool in bundled_tools()} <= set(done.stdout.split())
+
+
+async def test_the_plugin_with_prompts_and_resources_is_taken_as_it_stands(tmp_path: Path) -> None:
+    document = json.loads(block_in("json", "file: notes/plugin.json"))
+    async with build(Config(data_dir=tmp_path / "data", workers=1, spare_workers=0)) as services:
+        await offer(services, wasm=item_guest("items"), **document)
+        (prompt,) = services.catalog.current.items.page(ItemKind.PROMPT)
+        assert await services.content.get_prompt(prompt.name, {"text": "a"}, LOCAL)
+        assert await services.content.read_resource("notes://about", LOCAL)
+        assert await services.content.read_resource("notes://a/b", LOCAL)
 
 
 def test_commands_and_links_within_the_text_exist() -> None:

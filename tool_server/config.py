@@ -137,7 +137,7 @@ class LimitSettings(BaseModel):
     """Sessions of HTTP clients of the handshake era. Beyond that they are served without one, and cannot be asked."""
     session_idle: Annotated[Milliseconds, Field(ge=1_000)] = 1_800_000
     """How long such a session lasts without a request."""
-    stream: Annotated[Milliseconds, Field(ge=100)] = 30_000
+    stream: Annotated[Milliseconds, Field(ge=100)] = 300_000
     """How long the response to a call in such a session is held open, from 2025-11-25 on: a longer call goes on, and
     its client comes back for the result."""
     caller_calls: Count | None = None

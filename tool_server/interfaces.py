@@ -430,7 +430,9 @@ class Validation(Protocol):
     `Unavailable`: `busy`, too many are waiting; `worker_start_failed`; `worker_lost`; `shutting_down`.
     """
 
-    async def encode_arguments(self, entry: CatalogEntry, arguments: JsonObject, *, call: str, caller: str) -> bytes:
+    async def encode_arguments(
+        self, entry: CatalogEntry, arguments: JsonObject, *, call: str, caller: str, wants_progress: bool = False
+    ) -> bytes:
         """The Extism input of a tool's arguments, checked and with the schema's defaults filled in.
 
         Args:
@@ -438,6 +440,7 @@ class Validation(Protocol):
             arguments: JSON values; they are not changed.
             call: the call's id, which some plugins are told.
             caller: in whose turn the check waits.
+            wants_progress: whether the client is to be told of the call's progress, which some plugins are told.
 
         Raises:
             InvalidInput: `invalid_arguments`, with `{"errors": [{"path", "expected", "got", "keyword"}]}`;

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.workplace import Workplace, saying
 from tests.support.guests import compile_c, guest
+from tests.support.item_guests import ITEMS, item_guest
 from tests.support.plugins import TRIAL_SOURCE, TRIAL_TOOLS
 
 
@@ -273,6 +274,22 @@ def test_nothing_to_go_back_to_is_a_conflict_and_no_fitting_version_lists_those_
     assert "1.0.1, 1.0.0" in place.extism_registry("install", f"{name}@^2", exits=4).stderr
     place.extism_registry("install", name)
     assert f"extism-registry install {name}@VERSION" in place.extism_registry("rollback", name, exits=5).stderr
+
+
+def test_info_shows_prompts_and_resources_where_there_are_any(place: Workplace) -> None:
+    name = place.fresh_name()
+    folder = place.plugin(name, "1.0.0", item_guest("items"), **ITEMS)
+    published = place.extism_registry("publish", folder).stdout
+    assert f"  prompt {name}_review\n" in published
+    shown = place.extism_registry("info", name).stdout
+    assert f"\nprompts\n  {name}_review\n      Reviews a text.\n" in shown
+    assert "\nresources\n  notes://today\n      Of today.\n" in shown
+    assert "\nresource templates\n  notes://{folder}/{name}\n" in shown
+    document = place.extism_registry("info", name, "--json").json
+    assert document["prompts"][0]["name"] == "review"
+    bare = place.fresh_name()
+    place.extism_registry("publish", place.plugin(bare, "1.0.0"))
+    assert "prompts" not in place.extism_registry("info", bare).stdout
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.workplace import Workplace
 from tests.support.guests import guest
+from tests.support.item_guests import item_guest
 
 RUNTIME: dict[str, Any] = {
     "allowed_hosts": ["api.example.com", "localhost", "[nothing"],
@@ -73,7 +74,7 @@ def test_an_imported_plugin_runs_with_what_its_file_allowed(place: Workplace) ->
         "env_vars: SIZE": "mapped",
         "env_vars: TOOL_SERVER_X": "not mapped",
         "memory_limit": "mapped",
-        "skip_prompts": "not mapped",
+        "skip_prompts": "partly",
         "skip_tools": "partly",
     }
     assert lines_of(done) == {"auths": "not mapped", "timeout": "partly"}
@@ -193,3 +194,16 @@ def test_a_file_that_is_not_there_and_options_that_make_no_sense_are_refused(alo
     alone.extism_registry("import-config", file, "--rename", "a", exits=2)
     alone.extism_registry("import-config", file, "--rename", "b=c", exits=3)
     alone.extism_registry("import-config", file, "--rename", "a=Not A Name", exits=3)
+
+
+def test_prompts_and_resources_are_left_out_as_the_file_says(place: Workplace) -> None:
+    name = place.fresh_name()
+    (place.home / "items.wasm").write_bytes(item_guest("hyper_items"))
+    patterns = {"skip_prompts": ["gre.*", "none"], "skip_resources": ["hyper://today"]}
+    file = place.home / "items.json"
+    file.write_text(json.dumps({"plugins": {name: entry("items.wasm", **patterns)}}))
+    (imported,) = place.extism_registry("import-config", file, "--json").json["plugins"]
+    assert imported["skipped"] == ["greet", "hyper://today"]
+    settings = {line["setting"]: line["status"] for line in imported["lines"]}
+    assert (settings["skip_prompts"], settings["skip_resources"]) == ("partly", "mapped")
+    assert [line["setting"] for line in imported["lines"]].count("prompt") == 3

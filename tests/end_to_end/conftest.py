@@ -1,4 +1,4 @@
-"""One server with the bundled plugins and the trial plugins, for all tests that only call tools."""
+"""Servers for all tests that only call tools: with the bundled and the trial plugins, and with those of other hosts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.foreign_plugins import import_foreign_plugins
 from tests.support.mastra import SCRIPT
 from tests.support.node import NodeConversation, node_conversation, require_node_modules
 from tests.support.plugins import trial_plugins, wide_plugin
@@ -41,6 +42,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(data_dir: Path) -> Generator[RunningServer]:
     """A running server on `data_dir`. Tests that install, restart or kill run a server of their own."""
     with running_server(data_dir) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningServer]:
+    """A server with plugins of other hosts, imported from one configuration file."""
+    with running_server(import_foreign_plugins(tmp_path_factory.mktemp("foreign")), args=["--no-bundled"]) as running:
         yield running
 
 

@@ -182,7 +182,8 @@ async def test_an_installation_takes_grants_and_settings_and_shows_no_value_of_t
         ({"config": {"A": "x" * 40_000}}, "too_many_settings"),
         ({"skip_tools": "a"}, "invalid_body"),
         ({"config": {"A": 5}}, "invalid_body"),
-        ({"skip_prompts": []}, "invalid_body"),
+        ({"skip_prompts": ["("]}, "invalid_pattern"),
+        ({"skip_everything": []}, "invalid_body"),
     ],
 )
 async def test_settings_that_are_none_change_nothing(registry: Registry, settings: object, code: str) -> None:

@@ -62,14 +62,40 @@ def text(value: str) -> JsonObject:
             {"a": 1},
             b'{"request":{"name":"count words","arguments":{"a":1}},"context":{"id":"c-1","_meta":{}}}',
         ),
+        (InputForm.HYPER_V2_REQUEST, {"uri": "a:b"}, b'{"request":{"uri":"a:b"},"context":{"id":"c-1","_meta":{}}}'),
     ],
 )
 def test_arguments_become_the_bytes_of_their_form(form: InputForm, arguments: JsonObject, expected: bytes) -> None:
     assert encoded(form, arguments) == expected
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (InputForm.ARGUMENTS, {"a": 1}),
+        (InputForm.SERVLET, {"params": {"name": "t", "arguments": {"a": 1}, "_meta": {"progressToken": "progress"}}}),
+        (
+            InputForm.HYPER_V2,
+            {
+                "request": {"name": "t", "arguments": {"a": 1}},
+                "context": {"id": "c-1", "_meta": {"progressToken": "progress"}},
+            },
+        ),
+    ],
+)
+def test_a_plugin_of_another_host_gets_a_token_where_the_client_wants_to_hear_of_progress(
+    form: InputForm, expected: JsonObject
+) -> None:
+    binding = Binding(export="x", input=form)
+    assert json.loads(encode_input(binding, "t", {"a": 1}, call_id="c-1", wants_progress=True)) == expected
+
+
 def test_every_form_is_in_the_tables_of_this_file() -> None:
-    marks = [*_table(test_arguments_become_the_bytes_of_their_form), *_table(test_bytes_become_a_result)]
+    marks = [
+        *_table(test_arguments_become_the_bytes_of_their_form),
+        *_table(test_bytes_become_a_result),
+        *_table(test_bytes_become_a_result_of_another_method),
+    ]
     assert {row[0] for row in marks} == {*InputForm, *OutputForm}
 
 
@@ -113,6 +139,35 @@ def test_arguments_that_cannot_be_carried_are_refused(form: InputForm, arguments
 )
 def test_bytes_become_a_result(form: OutputForm, data: bytes, content: str, structured: JsonObject | None) -> None:
     assert decoded(form, data) == ToolResult((text(content),), structured)
+
+
+@pytest.mark.parametrize(
+    ("form", "data", "result"),
+    [
+        (
+            OutputForm.PROMPT,
+            b'{"messages":[{"role":"user","content":{"type":"text","text":"a"},"x":1}],"description":null}',
+            {"messages": [{"role": "user", "content": {"type": "text", "text": "a"}}]},
+        ),
+        (
+            OutputForm.RESOURCE,
+            b'{"contents":[{"text":"a","_meta":{"b":1}},{"uri":"a:b","blob":"AP8=","mimeType":"a/b"}]}',
+            {
+                "contents": [
+                    {"uri": "", "text": "a", "_meta": {"b": 1}},
+                    {"uri": "a:b", "mimeType": "a/b", "blob": "AP8="},
+                ]
+            },
+        ),
+        (
+            OutputForm.COMPLETION,
+            b'{"completion":{"values":["a"],"total":null},"_meta":{"tool-server/x":1}}',
+            {"completion": {"values": ["a"]}},
+        ),
+    ],
+)
+def test_bytes_become_a_result_of_another_method(form: OutputForm, data: bytes, result: JsonObject) -> None:
+    assert decoded(form, data) == ToolResult((), result)
 
 
 @settings(max_examples=60)

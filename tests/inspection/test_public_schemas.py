@@ -16,7 +16,10 @@ from tool_server.inspection import tool_section
 from tool_server.inspection.manifest_forms import parse_manifest
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.manifest import Manifest, ManifestBuild, ManifestLimits, ManifestTool
+from tool_server.model.manifest_items import ManifestPrompt, ManifestResource, ManifestResourceTemplate
 from tool_server.model.permission import Permissions
+from tool_server.model.prompt import PromptArgument
+from tool_server.model.resource import ContentAnnotations, Icon
 from tool_server.model.tool import ToolAnnotations, ToolExample
 
 FOLDER = Path(__file__).parents[2] / "schemas"
@@ -59,6 +62,31 @@ def test_a_shipped_schema_is_a_schema_in_which_everything_is_described(document:
     assert undescribed(document, "$") == []
 
 
+DECLARED: JsonObject = {
+    "prompts": {
+        "review": {
+            "title": "Review",
+            "description": "Reviews.",
+            "arguments": [{"name": "text", "title": "Text", "description": "What.", "required": True}],
+            "icons": [{"src": "data:,", "mimeType": "image/png", "sizes": ["any"], "theme": "dark"}],
+            "_meta": {"a": 1},
+            "export": "review",
+        }
+    },
+    "resources": [
+        {
+            "uri": "notes://today",
+            "name": "today",
+            "mimeType": "text/plain",
+            "size": 1,
+            "annotations": {"audience": ["user"], "priority": 0.5, "lastModified": "2026-01-01T00:00:00Z"},
+            "text": "x",
+        },
+        {"uri": "notes://icon", "name": "icon", "blob": "AA=="},
+    ],
+    "resourceTemplates": [{"uriTemplate": "notes://{name}", "name": "notes", "_meta": {}, "export": "read"}],
+}
+
 TOO_MANY_EXAMPLES: list[JsonValue] = [{"input": {}}] * 101
 
 AGREED: list[tuple[JsonObject, bool]] = [
@@ -94,6 +122,19 @@ AGREED: list[tuple[JsonObject, bool]] = [
     ({**BASE, "tools": {"a": {"task": True}}}, False),
     ({**BASE, "tools": {"a": {"task": "Optional"}}}, False),
     ({**BASE, "build": {"language": "go", "flags": []}}, False),
+    ({**BASE, **DECLARED}, True),
+    ({**BASE, "prompts": {"a": {"arguments": [{}]}}}, False),
+    ({**BASE, "prompts": {"a": {"text": "b"}}}, False),
+    ({**BASE, "prompts": [{"name": "a"}]}, False),
+    ({**BASE, "prompts": {f"p{number}": {} for number in range(1_001)}}, False),
+    ({**BASE, "resources": [{"uri": "a:b"}]}, False),
+    ({**BASE, "resources": [{"uri": "a:b", "name": "c", "size": -1}]}, False),
+    ({**BASE, "resources": [{"uri": "a:" + "b" * 2_047, "name": "c"}]}, False),
+    ({**BASE, "resources": [{"uri": "a:b", "name": "c", "text": "x" * 65_537}]}, False),
+    ({**BASE, "resources": [{"uri": "a:b", "name": "c", "annotations": {"priority": 2}}]}, False),
+    ({**BASE, "resources": [{"uri": "a:b", "name": "c", "icons": [{"theme": "dark"}]}]}, False),
+    ({**BASE, "resourceTemplates": [{"name": "c"}]}, False),
+    ({**BASE, "resourceTemplates": [{"uriTemplate": "a:{b}", "name": "c", "size": 1}]}, False),
 ]
 
 
@@ -134,6 +175,12 @@ def test_what_the_code_refuses_the_schema_refuses(written: JsonObject) -> None:
         (("properties", "limits"), ManifestLimits),
         (("properties", "build"), ManifestBuild),
         (("$defs", "tool"), ManifestTool),
+        (("$defs", "prompt"), ManifestPrompt),
+        (("$defs", "promptArgument"), PromptArgument),
+        (("$defs", "resource"), ManifestResource),
+        (("$defs", "resourceTemplate"), ManifestResourceTemplate),
+        (("$defs", "contentAnnotations"), ContentAnnotations),
+        (("$defs", "icon"), Icon),
         (("$defs", "annotations"), ToolAnnotations),
         (("$defs", "example"), ToolExample),
         ((), Manifest),
@@ -167,12 +214,20 @@ def test_both_schemas_describe_a_tool_alike() -> None:
         ({"tools": {"a": {"task": "always"}}}, False),
         ({"tools": {"a": []}}, False),
         ({"tools": []}, False),
+        (DECLARED, True),
+        ({"tools": {}, **DECLARED}, True),
+        ({"prompts": {}}, True),
+        ({"prompts": {"a": {"arguments": {}}}}, False),
+        ({"resources": [{"name": "a"}]}, False),
+        ({"resources": {}}, False),
+        ({"resourceTemplates": [1]}, False),
         ({}, False),
     ],
 )
 def test_schema_and_code_agree_on_a_section(document: JsonObject, good: bool) -> None:
     try:
-        taken = not tool_section.read(json.dumps(document).encode()).quarantined
+        section = tool_section.read(json.dumps(document).encode())
+        taken = not section.quarantined and not section.quarantined_items
     except InvalidInput:
         taken = False
     assert (conforms(SECTION, document), taken) == (good, good)

@@ -26,9 +26,10 @@ def listing(*tools: JsonValue, **more: JsonValue) -> bytes:
 def test_each_convention_is_asked_in_its_own_words() -> None:
     assert probes(Abi.EXTISM) == ()
     assert probes(Abi.SERVLET) == (Probe("describe", b""),)
-    (probe,) = probes(Abi.HYPER_V2)
-    assert probe.export == "list_tools"
-    assert set(json.loads(probe.input)["context"]) == {"id", "_meta"}
+    asked = probes(Abi.HYPER_V2)
+    lists = ["list_tools", "list_prompts", "list_resources", "list_resource_templates"]
+    assert [probe.export for probe in asked] == lists
+    assert all(set(json.loads(probe.input)["context"]) == {"id", "_meta"} for probe in asked)
 
 
 @pytest.mark.parametrize(

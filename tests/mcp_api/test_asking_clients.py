@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,10 @@ from mcp import Client, StdioServerParameters
 from mcp.client import ClientRequestContext
 
 from tests.http_api.registry import Registry, running_registry
-from tests.mcp_api.wire import CLIENT_MODES, ERAS, HANDSHAKE, MODERN
+from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN
 from tests.services.publishing import offer, until
 from tests.support.interface_guests import interface_guest
+from tests.support.person import Person
 from tests.support.server import server_environment
 from tool_server.bootstrap.services import Services, build
 from tool_server.config import Config
@@ -69,54 +68,6 @@ async def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async with build(config) as services:
         await offer_askers(services)
     return config.data_dir
-
-
-@dataclass
-class Person:
-    """Answers whatever is asked, and keeps what was heard."""
-
-    questions: list[str] = field(default_factory=list[str])
-    heard: list[tuple[float, float | None]] = field(default_factory=list[tuple[float, float | None]])
-    logged: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
-
-    async def elicit(
-        self, context: ClientRequestContext, params: types.ElicitRequestParams
-    ) -> types.ElicitResult | types.ErrorData:
-        self.questions.append(params.message)
-        if params.message == "refuse":
-            return types.ErrorData(code=-1, message="the user is away")
-        if isinstance(params, types.ElicitRequestURLParams):
-            return types.ElicitResult(action="accept")
-        name = next(iter(params.requested_schema["properties"]))
-        return types.ElicitResult(action="accept", content={name: 42 if name == "years" else "Ada"})
-
-    async def sample(
-        self, context: ClientRequestContext, params: types.CreateMessageRequestParams
-    ) -> types.CreateMessageResult:
-        text = types.TextContent(text="Hello")
-        return types.CreateMessageResult(role="assistant", content=text, model="m")
-
-    async def roots(self, context: ClientRequestContext) -> types.ListRootsResult:
-        return types.ListRootsResult.model_validate({"roots": [{"uri": "file:///work", "name": "Work"}]})
-
-    async def progress(self, progress: float, total: float | None, message: str | None) -> None:
-        self.heard.append((progress, total))
-
-    async def log(self, params: types.LoggingMessageNotificationParams) -> None:
-        self.logged.append((params.level, params.data))
-
-    @asynccontextmanager
-    async def connected(self, where: str | StdioServerParameters, era: str, **options: Any) -> AsyncGenerator[Client]:
-        """A client of this person."""
-        given: dict[str, Any] = {
-            "elicitation_callback": self.elicit,
-            "sampling_callback": self.sample,
-            "list_roots_callback": self.roots,
-            "logging_callback": self.log,
-            **options,
-        }
-        async with Client(where, mode=CLIENT_MODES[era], read_timeout_seconds=60, **given) as client:  # pyright: ignore[reportArgumentType]
-            yield client
 
 
 @pytest.fixture(params=["http", "stdio"])

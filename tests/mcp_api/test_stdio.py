@@ -18,6 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.mcp_api.wire import HANDSHAKE, MODERN, body_of
 from tests.services.publishing import offer, offer_guest, until
+from tests.support.item_guests import ITEMS, item_guest
 from tests.support.kernel import children_of, processor_ticks
 from tests.support.server import server_environment
 from tool_server.bootstrap.services import Services, build
@@ -221,3 +222,48 @@ async def test_a_client_that_leaves_without_a_word_takes_the_server_and_its_gues
         workers = children_of(server.process.pid)
         assert await server.close() == 0
         await until(lambda: not any(Path(f"/proc/{pid}/stat").exists() for pid in workers))
+
+
+@pytest.mark.parametrize("era", [MODERN, HANDSHAKE])
+async def test_prompts_and_resources_are_there_from_the_first_request_on(services: Services, era: str) -> None:
+    await offer(services, "notes", wasm=item_guest("items"), **ITEMS)
+    async with conversation(services.config.data_dir) as server:
+        if era == HANDSHAKE:
+            capabilities = (await server.greet())["capabilities"]
+            assert capabilities["prompts"] == {"listChanged": True}
+            assert capabilities["resources"] == {"subscribe": True, "listChanged": True}
+        await server.ask(1, era, "prompts/list", {})
+        (prompt,) = (await server.answer(1))["result"]["prompts"]
+        await server.ask(2, era, "prompts/get", {"name": prompt["name"], "arguments": {"text": "hi"}})
+        (message, _) = (await server.answer(2))["result"]["messages"]
+        assert json.loads(message["content"]["text"]) == {"name": "review", "arguments": {"text": "hi"}}
+        await server.ask(3, era, "resources/read", {"uri": "notes://about"})
+        assert (await server.answer(3))["result"]["contents"][0]["text"] == "# Notes\n"
+        await server.ask(4, era, "resources/read", {"uri": "notes://none"})
+        assert (await server.answer(4))["error"]["code"] == (-32602 if era == MODERN else -32002)
+        assert await server.close() == 0
+
+
+async def test_who_subscribed_in_the_handshake_era_hears_of_a_resource_until_it_unsubscribes(
+    services: Services,
+) -> None:
+    await offer(services, "notes", wasm=item_guest("items"), **ITEMS)
+    uri = "notes://today"
+    async with conversation(services.config.data_dir) as server:
+        await server.greet()
+        await server.ask(1, HANDSHAKE, "resources/subscribe", {"uri": "other://a"})
+        assert (await server.answer(1))["error"]["code"] == -32002
+        await server.ask(2, HANDSHAKE, "resources/subscribe", {"uri": uri})
+        assert "result" in await server.answer(2)
+        for request_id, changed in ((3, "notes://work/plan"), (4, uri)):
+            await server.call(request_id, HANDSHAKE, "notes_touch", {"uri": changed})
+        assert server.notifications == ["notifications/resources/updated"]
+        await server.ask(5, HANDSHAKE, "resources/unsubscribe", {"uri": uri})
+        assert "result" in await server.answer(5)
+        await server.call(6, HANDSHAKE, "notes_touch", {"uri": uri})
+        assert len(server.notifications) == 1
+        await server.call(7, HANDSHAKE, "notes_touch", {})
+        assert {*server.notifications[1:]} == {
+            f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")
+        }
+        assert await server.close() == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +20,8 @@ from tests.http_api.registry import Registry, running_registry
 from tests.mcp_api.wire import ERAS, HANDSHAKE, MODERN, body_of, call, headers_of, post, text_of
 from tests.services.publishing import ANYTHING, offer, until
 from tests.support.guests import compile_c, guest
+from tests.support.interface_guests import interface_guest
+from tests.support.kernel import children_of
 from tests.support.plugins import TRIAL_SOURCE
 from tool_server.bootstrap.http import http_application
 from tool_server.errors import NotFound
@@ -174,19 +178,26 @@ async def test_the_call_survives_a_client_that_hangs_up_and_comes_back(registry:
         assert (done["status"], done["result"]["content"][0]["text"]) == ("completed", "worked")
 
 
-async def test_a_client_that_hangs_up_before_the_announcement_leaves_a_task_that_ends(registry: Registry) -> None:
+async def test_a_client_that_hangs_up_before_the_announcement_leaves_nothing_running_for_ever(
+    registry: Registry,
+) -> None:
     body = body_of(MODERN, "tools/call", {"name": "job_busy", "arguments": {"rounds": A_WHILE}})
     body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = DECLARED
     content = json.dumps(body).encode()
     host, port = registry.url.removeprefix("http://").split(":")
-    headers = {**headers_of(MODERN, "tools/call", "job_busy"), "Host": f"{host}:{port}", "Content-Length": len(content)}
+    headers = {
+        **headers_of(MODERN, "tools/call", "job_busy"),
+        "Host": f"{host}:{port}",
+        "Content-Length": len(content),
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    async with await anyio.connect_tcp(host, int(port)) as stream:
-        await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + content)
-    tasks, before = registry.services.tasks, await tool_calls(registry, "job_busy")
-    await until(lambda: tasks.running_here == 1)
-    await until(lambda: tasks.running_here == 0)
-    assert await tool_calls(registry, "job_busy") == before + 1
+    for _ in range(4):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + content)
+    # Nobody knows those tasks: they are not begun, or end by themselves and are forgotten with the others.
+    async with registry.client() as client:
+        await reached(client, await begin(client, "job_greet", {"name": "Ada"}), "completed")
+    await until(lambda: registry.services.tasks.running_here == 0 and registry.services.pool.busy == 0)
 
 
 async def tool_calls(registry: Registry, name: str) -> int:
@@ -270,14 +281,45 @@ async def test_a_tool_that_is_not_there_is_refused_before_any_task(registry: Reg
 
 
 async def test_a_tool_that_asks_first_becomes_a_task_with_the_answers(registry: Registry) -> None:
-    params: dict[str, Any] = {"name": "job_add", "arguments": {"a": 1, "b": 2}}
+    wasm = interface_guest("ask_client")
+    await offer(registry.services, "asks-first", wasm=wasm, tools={"ask_client": tool("after-input")})
+    form: dict[str, Any] = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+    arguments = {"requests": {"name": {"method": "elicitation/create", "params": form}}}
+    params: dict[str, Any] = {"name": "asks-first_ask_client", "arguments": arguments}
+    able: JsonObject = {**DECLARED, "elicitation": {}}
+    answers = {"name": {"action": "accept", "content": {"name": "Ada"}}}
     async with registry.client() as client:
-        first = await ask(client, "tools/call", params)
-        assert first["result"]["resultType"] == "complete"  # it asked nothing
-        answers = {"name": {"action": "accept", "content": {"name": "Ada"}}}
-        second = await ask(client, "tools/call", {**params, "inputResponses": answers})
-        assert second["result"]["resultType"] == "task"
-        await reached(client, second["result"], "completed")
+        first = (await ask(client, "tools/call", params, able))["result"]
+        assert (first["resultType"], first["inputRequests"].keys()) == ("input_required", {"name"})
+        given = {**params, "inputResponses": answers, "requestState": first["requestState"]}
+        second = (await ask(client, "tools/call", given, able))["result"]
+        assert second["resultType"] == "task"
+        done = await reached(client, second, "completed")
+        assert json.loads(done["result"]["content"][0]["text"]) == {"answer": answers}
+        again = await ask(client, "tools/call", given, able)
+        assert again["error"] == {**again["error"], "code": INVALID_PARAMS, "data": {"reason": "invalid_request_state"}}
+        # A client that knows what it will be asked may say so at once.
+        at_once = (await ask(client, "tools/call", {**params, "inputResponses": answers}, able))["result"]
+        assert at_once["resultType"] == "task"
+        await reached(client, at_once, "completed")
+
+
+async def test_a_task_asks_its_client_and_its_guest_goes_on_with_the_answer(registry: Registry) -> None:
+    wasm = interface_guest("ask_client")
+    await offer(registry.services, "asks-later", wasm=wasm, tools={"ask_client": tool("required")})
+    form: dict[str, Any] = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+    arguments = {"requests": {"name": {"method": "elicitation/create", "params": form}}}
+    params: dict[str, Any] = {"name": "asks-later_ask_client", "arguments": arguments}
+    able: JsonObject = {**DECLARED, "elicitation": {}}
+    async with registry.client() as client:
+        task = (await ask(client, "tools/call", params, able))["result"]
+        asking = await reached(client, task, "input_required")
+        assert registry.services.pool.busy == 0
+        (key,) = asking["inputRequests"]
+        answer = {"action": "accept", "content": {"name": "Ada"}}
+        await ask(client, "tasks/update", {"taskId": task["taskId"], "inputResponses": {key: answer}})
+        done = await reached(client, task, "completed")
+    assert json.loads(done["result"]["content"][0]["text"]) == {"answer": {"name": answer}}
 
 
 async def test_the_parameter_of_the_older_protocol_makes_no_task(registry: Registry) -> None:
@@ -375,7 +417,7 @@ async def test_a_task_asks_its_client_and_goes_on_with_the_answers(registry: Reg
         asking = await reached(client, task, "input_required")
         assert asking["statusMessage"]
         keys = {request["method"]: key for key, request in asking["inputRequests"].items()}
-        assert asking["inputRequests"][keys[ELICIT]]["params"] == QUESTIONS["name"].params
+        assert asking["inputRequests"][keys[ELICIT]]["params"] == {**QUESTIONS["name"].params, "mode": "form"}
         shown = {name: keys[question.method] for name, question in QUESTIONS.items()}
 
         async def answer(responses: Mapping[str, Any]) -> dict[str, Any]:
@@ -390,12 +432,13 @@ async def test_a_task_asks_its_client_and_goes_on_with_the_answers(registry: Reg
         deep: JsonObject = {"roots": []}
         for _ in range(300):
             deep = {"roots": [], "_meta": deep}
-        for wrong in (
+        refused: list[dict[str, Any]] = [
             {shown["roots"]: {"action": "accept"}},
             {shown["poem"]: {"role": "nobody"}},
             {shown["roots"]: {"roots": [], "_meta": {"half of a pair": "\ud800"}}},
             {shown["roots"]: deep},
-        ):
+        ]
+        for wrong in refused:
             assert (await answer(wrong))["error"]["code"] == INVALID_PARAMS
         assert await get(client, task) == partly
         await answer({shown["roots"]: GOOD["roots"], shown["poem"]: GOOD["poem"]})
@@ -465,3 +508,31 @@ async def test_the_lane_answers_all_calls_but_those_that_may_become_tasks(regist
             before = lane.answered
             await ask(client, "tools/call", {"name": name, "arguments": {"name": "A"}}, capabilities)
             assert (lane.answered - before == 1) is by_lane, (name, capabilities)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_thousand_abandoned_tasks_leave_no_row_no_task_and_no_worker(tmp_path: Path) -> None:
+    wasm = compile_c(f"{TRIAL_SOURCE}\nEXPORT(spin) {{ volatile u32 x = 0; while (1) x++; return 0; }}")
+    tools = {name: tool("required") for name in ("greet", "error", "spin")}
+    settings = {"limits": {"tasks": {"caller_kept": 1_000, "run": "5s", "keep": "12s"}}}
+    async with running_registry(tmp_path / "data", **settings) as registry:
+        await offer(registry.services, "job", wasm=wasm, tools=tools, limits={"timeout": "60s"})
+        services = registry.services
+        async with registry.client() as client:
+            await reached(client, await begin(client, "job_greet", {"name": "Ada"}), "completed")
+            before = len(asyncio.all_tasks()), len(children_of(os.getpid()))
+
+            async def begin_some(kind: int) -> None:
+                for number in range(33):
+                    name = "job_spin" if number == 0 and kind % 3 == 0 else ("job_greet", "job_error")[kind % 2]
+                    await begin(client, name, {"name": "Ada"})
+
+            async with anyio.create_task_group() as group:
+                for kind in range(30):
+                    group.start_soon(begin_some, kind)
+            assert kept(registry) > 0
+        await until(lambda: services.tasks.running_here == 0 and kept(registry) == 0, 60)
+        assert (services.pool.busy, services.pool.waiting) == (0, 0)
+        # A worker that was killed has been followed by another one, perhaps by the spare that stood ready.
+        await until(lambda: (len(asyncio.all_tasks()), len(children_of(os.getpid()))) <= before)

@@ -11,7 +11,7 @@ from tests.services.publishing import CALLER, READER, offer, publish, until
 from tests.support.item_guests import ITEMS, LISTS, item_guest
 from tool_server.bootstrap.services import Services
 from tool_server.errors import CallFailed, Denied, InvalidInput, NotFound
-from tool_server.model.call import CallRecord, Outcome
+from tool_server.model.call import CallRecord, Outcome, Pending
 from tool_server.model.caller import LOCAL, Caller, Scope
 from tool_server.model.item_kind import ItemKind
 from tool_server.model.json_value import JsonObject
@@ -43,8 +43,9 @@ async def record_of(services: Services, tool: str) -> CallRecord:
     return found[0]
 
 
-def asked(result: JsonObject) -> object:
+def asked(result: JsonObject | Pending) -> object:
     """What the guest read."""
+    assert isinstance(result, dict)
     messages: Any = result.get("messages")
     contents: Any = result.get("contents")
     completion: Any = result.get("completion")
@@ -55,7 +56,7 @@ def asked(result: JsonObject) -> object:
 async def test_a_prompt_is_made_by_its_plugin_and_recorded(services: Services, name: str) -> None:
     await offer_items(services, name)
     prompt = f"{name}_review"
-    result = await services.content.get_prompt(prompt, {"text": "hi"}, CALLER)
+    result: Any = await services.content.get_prompt(prompt, {"text": "hi"}, CALLER)
     assert asked(result) == {"name": "review", "arguments": {"text": "hi"}}
     assert result["description"] == "made"
     record = await record_of(services, f"prompts/get {prompt}")
@@ -100,7 +101,7 @@ async def test_arguments_and_variables_are_completed_by_the_plugin(services: Ser
 
 
 async def test_without_an_export_that_completes_nothing_is_completed(services: Services, name: str) -> None:
-    fields = {**items_of(scheme(name)), "resources": [], "resourceTemplates": []}
+    fields: dict[str, Any] = {**items_of(scheme(name)), "resources": [], "resourceTemplates": []}
     await offer(services, name, wasm=item_guest("chatter"), **fields)
     result = await services.content.complete_prompt(f"{name}_review", "tone", "k", {}, CALLER)
     assert result == {"completion": {"values": [], "hasMore": False}}

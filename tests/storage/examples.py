@@ -10,10 +10,13 @@ from tool_server.model.caller import Scope, TokenRecord
 from tool_server.model.json_value import JsonObject, sha256_hex
 from tool_server.model.manifest import Manifest, ManifestTool
 from tool_server.model.permission import Permissions
+from tool_server.model.prompt import PromptArgument, PromptDefinition
 from tool_server.model.release import Abi, HostImport, Installation, Program, Release
+from tool_server.model.resource import ResourceDefinition, ResourceTemplateDefinition
 from tool_server.model.tool import (
     Binding,
     Finding,
+    OutputForm,
     QuarantinedTool,
     Severity,
     ToolAnnotations,
@@ -21,6 +24,29 @@ from tool_server.model.tool import (
     ToolExample,
     TypeSource,
 )
+
+PROMPT = PromptDefinition(
+    name="review",
+    description="Reviews",
+    arguments=(PromptArgument(name="text", required=True),),
+    source=TypeSource.MANIFEST,
+    binding=Binding(export="get_prompt", output=OutputForm.PROMPT),
+)
+RESOURCE = ResourceDefinition(uri="notes://u", name="a", source=TypeSource.MANIFEST, text="ü")
+TEMPLATE = ResourceTemplateDefinition(
+    uriTemplate="notes://{name}",
+    name="notes",
+    source=TypeSource.DESCRIBED,
+    binding=Binding(export="read_resource", output=OutputForm.RESOURCE),
+).model_copy(update={"meta": {"a": 1}})
+
+
+def with_items(release: Release) -> Release:
+    """The release with one prompt, two resources and a template, each under names of its plugin's."""
+    other = RESOURCE.model_copy(update={"uri": "notes://v"})
+    items = {"prompts": (PROMPT,), "resources": (RESOURCE, other), "resource_templates": (TEMPLATE,)}
+    return release.model_copy(update=items)
+
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 

@@ -6,17 +6,28 @@ import anyio
 import pytest
 from sqlalchemy import Connection, delete, update
 
-from tests.storage.examples import NOON, make_installation, make_release, put_installation
+from tests.storage.examples import (
+    NOON,
+    PROMPT,
+    RESOURCE,
+    TEMPLATE,
+    make_installation,
+    make_release,
+    put_installation,
+    with_items,
+)
 from tool_server.errors import Conflict, Denied, InvalidInput, NotFound, ToolServerError, Unavailable
+from tool_server.inspection.item_offering import item_listing
 from tool_server.inspection.offering import listing
 from tool_server.interfaces import PluginStore
 from tool_server.model.catalog import OfferedTool
+from tool_server.model.item_kind import ItemKind, OfferedItem
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.permission import Permissions
 from tool_server.model.release import Installation, Release
 from tool_server.storage.database import Database, open_database
 from tool_server.storage.plugins import SqlPluginStore
-from tool_server.storage.tables import installation_changes, offered_tools, offers
+from tool_server.storage.tables import installation_changes, offered_items, offered_tools, offers
 
 
 async def install(plugins: PluginStore, *names: str) -> None:
@@ -205,3 +216,78 @@ async def test_another_connection_learns_of_a_change_and_of_its_plugin_alone(
         seen = (await other.offers_since(-1)).revision
         await plugins.remove_installation("beta")
         assert await other.offers_since(seen) == (3, {"beta": None}, False)
+
+
+async def install_with_items(plugins: PluginStore, name: str = "text-tools") -> None:
+    await plugins.add_version(with_items(make_release(name)))
+    await put_installation(plugins, make_installation(name))
+
+
+async def items_of(plugins: PluginStore, plugin: str = "text-tools") -> tuple[OfferedItem, ...]:
+    offer = (await plugins.offers_since(-1)).offers[plugin]
+    assert offer is not None
+    return offer.items
+
+
+async def test_an_offer_holds_prompts_resources_and_templates_beside_tools(plugins: PluginStore) -> None:
+    await install_with_items(plugins)
+    wire = item_listing("text-tools", "1.0.0", "text-tools_review", PROMPT)
+    items = await items_of(plugins)
+    assert items[0] == OfferedItem("text-tools_review", ItemKind.PROMPT, "text-tools", "1.0.0", 0, 1, wire)
+    assert [(item.kind, item.name, item.position) for item in items[1:]] == [
+        (ItemKind.RESOURCE, "notes://u", 0),
+        (ItemKind.RESOURCE, "notes://v", 1),
+        (ItemKind.TEMPLATE, "notes://{name}", 0),
+    ]
+
+
+async def test_what_is_read_of_an_item_is_what_was_published(plugins: PluginStore) -> None:
+    await install_with_items(plugins)
+    prompt, resource, _, template = await items_of(plugins)
+    found = await plugins.read_items((prompt, resource, template))
+    assert [item.definition for item in found if item is not None] == [PROMPT, RESOURCE, TEMPLATE]
+    assert found[0] is not None
+    assert found[0].program == make_release().program
+    assert found[0].size > 0
+
+
+async def test_an_item_of_a_plugin_that_changed_since_is_not_read(plugins: PluginStore) -> None:
+    await install_with_items(plugins)
+    items = await items_of(plugins)
+    await plugins.remove_installation("text-tools")
+    assert await plugins.read_items(items) == (None,) * 4
+
+
+async def test_items_are_told_with_the_changes_of_their_plugin_alone(plugins: PluginStore) -> None:
+    await install_with_items(plugins)
+    seen = (await plugins.offers_since(-1)).revision
+    await install_with_items(plugins, "other")
+    changes = await plugins.offers_since(seen)
+    assert list(changes.offers) == ["other"]
+    assert changes.offers["other"] is not None
+    assert len(changes.offers["other"].items) == 4
+
+
+async def test_a_contradiction_among_items_is_found(database: Database) -> None:
+    plugins = SqlPluginStore(database)
+    await install_with_items(plugins)
+    assert await plugins.check() == ()
+
+    def spoil(connection: Connection) -> None:
+        connection.execute(delete(offered_items).where(offered_items.c.kind == ItemKind.TEMPLATE.value))
+
+    await database.write(spoil)
+    (problem,) = await plugins.check()
+    assert "what text-tools offers" in problem
+
+
+async def test_an_item_that_cannot_be_read_is_an_error_that_names_it(database: Database) -> None:
+    plugins = SqlPluginStore(database)
+    await install_with_items(plugins)
+
+    def spoil(connection: Connection) -> None:
+        connection.execute(update(offered_items).values(definition="{}"))
+
+    await database.write(spoil)
+    with pytest.raises(Unavailable, match="the prompt 'text-tools_review'"):
+        await plugins.read_items((await items_of(plugins))[:1])

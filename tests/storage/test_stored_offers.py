@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.examples import NOON, make_installation, make_release, put_installation
+from tests.storage.examples import NOON, make_installation, make_release, put_installation, with_items
 from tests.storage.processes import ROOT, receive, running
 from tool_server.model.permission import Permissions
 from tool_server.storage import revisions
@@ -58,7 +58,7 @@ async def everything(plugins: SqlPluginStore) -> None:
     headers = {**tool.input_schema, "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}}
     tools = tuple(tool.model_copy(update={"name": name, "input_schema": headers}) for name in ("z", "a"))
     for name, offered in (("bare", ()), ("several", tools)):
-        release = make_release(name).model_copy(update={"tools": offered, "quarantined": ()})
+        release = with_items(make_release(name)).model_copy(update={"tools": offered, "quarantined": ()})
         await plugins.add_version(release)
         whole_second = NOON.replace(microsecond=0) - timedelta(days=1)
         await put_installation(plugins, make_installation(name).model_copy(update={"installed_at": whole_second}))

@@ -115,7 +115,9 @@ static i32 call_tool(void) {
 """
 
 # Every import of hyper-mcp's plugins. The tool `use` calls one: {"function": its name, "block": the text that it takes}
-# -> what it gives, as text. `setting` reads {"key"} from the config. With `mimeType` on text, as mcp.run has it.
+# -> what it gives, as text. Its function `request` gives the whole request, and `interview` tells of its progress and
+# of its request's id before and after it asks for the form in "block". `setting` reads {"key"} from the config. With
+# `mimeType` on text, as mcp.run has it.
 _SURFACE_TOOLS = (
     r"{\"tools\":[{\"name\":\"use\",\"inputSchema\":{\"type\":\"object\"}},"
     r"{\"name\":\"setting\",\"inputSchema\":{\"type\":\"object\"}},"
@@ -139,10 +141,21 @@ static void begin(void) { add_text("{\"content\":[{\"type\":\"text\",\"mimeType\
 static i32 end(u64 at) { u64 n = at ? kernel_length(at) : 0;
   for (u64 i = 0; i < n; i++) { u8 c = load_u8(at + i); if (c == '"' || c == '\\') add_byte('\\'); add_byte(c); }
   add_text("\"}]}"); return done(); }
+/* The value of a key as JSON, where it is a text or a number. */
+static int add_scalar(const char *key) { const u8 *p = value_of(key); if (!p) return 0;
+  if (*p == '"') { add_byte('"'); add_string_of(p); add_byte('"'); } else add_number(number_of(p)); return 1; }
+static void tell(int step) { out_size = 0; add_text("{\"progressToken\":");
+  if (add_scalar("progressToken")) { add_text(",\"progress\":"); add_number(step); add_text(",\"total\":2}");
+    notify_progress(put(out, out_size)); }
+  out_size = 0; add_text("{\"level\":\"info\",\"logger\":\"interview\",\"data\":");
+  if (!add_scalar("id")) add_text("null"); add_text("}"); notify_logging_message(put(out, out_size)); out_size = 0; }
+static i32 interview(u64 form) { tell(1); u64 answer = create_elicitation(form); tell(2); begin(); return end(answer); }
 static i32 surface(void) {
   read_input(); const u8 *tool = value_of("name"), *f = value_of("function"); u64 block = block_of("block"); begin();
   if (string_is(tool, "setting")) return end(config_get(block_of("key")));
   if (string_is(tool, "debug_dump")) return end(0);
+  if (string_is(f, "request")) return end(put(in, in_size));
+  if (string_is(f, "interview")) return interview(block);
   if (string_is(f, "create_elicitation")) return end(create_elicitation(block));
   if (string_is(f, "create_message")) return end(create_message(block));
   if (string_is(f, "get_access_token")) return end(get_access_token(block));
@@ -173,8 +186,10 @@ EXPORT(call) { u8 dice[4]; read_input(); if (random_get(dice, 4)) return fail("n
   u64 mine = config_get(put(p + 1, n)), stub = user_config_get(put(p + 1, n));
   add_text("{\"content\":[{\"type\":\"text\",\"mimeType\":\"text/plain\",\"text\":\""); if (mine) add_block(mine);
   add_text("|"); if (stub) add_block(stub);
-  add_text("\"},{\"type\":\"image\",\"mimeType\":\"image/png\",\"data\":\"aW1hZ2U=\"},"
-    "{\"type\":\"resource\",\"mimeType\":\"text/plain\",\"text\":\"inside\"}],\"isError\":false}"); return done(); }
+  add_text("\"},{\"type\":\"image\",\"mimeType\":\"image/png\",\"data\":\"aW1hZ2U=\","
+    "\"annotations\":{\"audience\":[\"user\"],\"priority\":0.5}},"
+    "{\"type\":\"resource\",\"mimeType\":\"text/plain\",\"text\":\"inside\"}],\"isError\":");
+  add_text(value_of("refuse") ? "true}" : "false}"); return done(); }
 """
 
 # WASI's file functions without a C library, so that a guest can send what no library would. The input is one line,

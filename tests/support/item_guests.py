@@ -100,7 +100,7 @@ _SOURCES = {
       EXPORT(call_tool) { return answer("{\"content\":[]}"); }""",
     # answers the value of "out" in the prompt's arguments, escapes undone, whatever it is asked
     "hostile": r"""
-      static i32 say(const char *key) { read_input(); const u8 *p = value_of(key); if (!p) return fail("nothing to say");
+      static i32 say(const char *key) { read_input(); const u8 *p = value_of(key); if (!p) return fail("nothing");
         for (p++; *p && *p != '"'; p++) { if (*p == '\\') p++; add_byte(*p); } return done(); }
       EXPORT(get_prompt) { return say("out"); }
       EXPORT(complete) { return say("value"); }
@@ -120,7 +120,8 @@ _SOURCES = {
       EXPORT(list_prompts) { return many("prompts", "", "", 1000); }
       EXPORT(get_prompt) { return prompt(); }
       EXPORT(list_resources) { return many("resources", ",\"uri\":\"many://", "\"", 1000); }
-      EXPORT(list_resource_templates) { return many("resourceTemplates", ",\"uriTemplate\":\"many://", "/{x}\"", 1001); }
+      EXPORT(list_resource_templates) {
+        return many("resourceTemplates", ",\"uriTemplate\":\"many://", "/{x}\"", 1001); }
       EXPORT(read_resource) { return contents(); }""",
 }
 

@@ -28,9 +28,12 @@ class MastraError(Exception):
         self.message = message
 
 
-def http_server(mcp_url: str, token: str | None = None) -> Json:
-    """A server definition over Streamable HTTP; `token` goes out as a plain Bearer token."""
-    return {"url": mcp_url, "token": token}
+def http_server(mcp_url: str, token: str | None = None, protocol_version: str | None = None) -> Json:
+    """A server definition over Streamable HTTP; `token` goes out as a plain Bearer token.
+
+    `protocol_version` is Mastra's option: `legacy` has @mastra/mcp 2 speak the handshake era.
+    """
+    return {"url": mcp_url, "token": token, "protocolVersion": protocol_version}
 
 
 def stdio_server(data_dir: Path, *options: str) -> Json:
@@ -40,7 +43,7 @@ def stdio_server(data_dir: Path, *options: str) -> Json:
 
 
 class MastraClient:
-    """One `MCPClient` of Mastra with one server, which Mastra knows as `server`."""
+    """One `MCPClient` of Mastra with one server, which Mastra knows as `server`; `features` as in features.mjs."""
 
     def __init__(
         self,
@@ -49,11 +52,14 @@ class MastraClient:
         server: Mapping[str, Any],
         name: str = "tools",
         list_now: bool = True,
+        features: Mapping[str, Any] | None = None,
     ) -> None:
         self.server = name
         self._node = node
         self._client = f"client-{next(_names)}"
-        self.listed = self._ask("connect", version=version, servers={name: server}, list=list_now)
+        self.listed = self._ask(
+            "connect", version=version, servers={name: server}, list=list_now, features=features or {}
+        )
 
     def tool(self, mcp_name: str) -> str:
         """How Mastra names a tool of the server."""
@@ -98,10 +104,30 @@ class MastraClient:
             "executeMany", calls=[{"tool": self.tool(name), "input": arguments} for name, arguments in calls]
         )
 
-    def ask_agent(self, calls: Sequence[tuple[str, Mapping[str, Any]]], *, toolsets: bool = False) -> Json:
-        """Let an agent's model make these calls and quote what it is told: `{"text", "offered", "toolResults"}`."""
-        wanted = [{"tool": name if toolsets else self.tool(name), "input": arguments} for name, arguments in calls]
-        return self._ask("agent", calls=wanted, toolsets=toolsets)
+    def heard(self) -> Json:
+        """What the handlers of its features were told since the last time: see `nothingHeard` in features.mjs."""
+        return self._ask("heard")
+
+    def ask_agent(
+        self, *steps: Sequence[tuple[str, Mapping[str, Any]]], toolsets: bool = False, approve: bool | None = None
+    ) -> Json:
+        """Let an agent's model make the calls of each step, one step after another, and quote what it is told.
+
+        Args:
+            steps: MCP names and arguments.
+            toolsets: hand the tools over with the request.
+            approve: what a person says of the calls that need an approval.
+
+        Returns:
+            `{"text", "offered", "shown", "toolResults", "suspended"}`: the model's words, the tools that it was
+            offered, what it was shown of their results, the results themselves, the tools that waited for an approval.
+        """
+        wanted = [
+            [{"tool": name if toolsets else self.tool(name), "input": arguments} for name, arguments in calls]
+            for calls in steps
+        ]
+        person = {} if approve is None else {"approve": approve}
+        return self._ask("agent", steps=wanted, toolsets=toolsets, **person)
 
     def listen(self) -> None:
         """Subscribe to changes of the list of tools."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -177,15 +177,40 @@ async def _require_own_name(backend: Backend, name: str, source: str) -> None:
 
 
 def _note_tools(item: _Import, release: Release) -> None:
-    patterns = item.plan.settings.skip_tools
-    skips = ToolFilter(patterns).skips
-    item.skipped = tuple(tool.name for tool in release.tools if skips(tool.name))
-    item.offered = tuple(tool_name(release.plugin, tool.name) for tool in release.tools if not skips(tool.name))
-    for pattern in patterns:
-        if not any(ToolFilter([pattern]).skips(tool.name) for tool in release.tools):
-            item.lines.append(ReportLine("skip_tools", Mapped.PARTLY, f"{pattern[:120]!r} is the name of no tool"))
+    settings = item.plan.settings
+    tools = [tool.name for tool in release.tools]
+    skipped = _skipped(item, "skip_tools", settings.skip_tools, "the name of no tool", tools)
+    item.offered = tuple(tool_name(release.plugin, name) for name in tools if name not in skipped)
+    item.skipped = (
+        *skipped,
+        *_skipped(
+            *(item, "skip_prompts", settings.skip_prompts, "the name of no prompt"),
+            [prompt.name for prompt in release.prompts],
+        ),
+        *_skipped(
+            *(item, "skip_resources", settings.skip_resources, "the URI of no resource"),
+            [resource.uri for resource in release.resources],
+        ),
+        *_skipped(
+            *(item, "skip_resource_templates", settings.skip_resource_templates, "no template"),
+            [template.uriTemplate for template in release.resource_templates],
+        ),
+    )
     for held in release.quarantined:
         item.lines.append(ReportLine("tool", Mapped.NOT_MAPPED, f"{held.name} is held back: {held.reason}"))
+    for other in release.quarantined_items:
+        item.lines.append(ReportLine(other.kind, Mapped.NOT_MAPPED, f"{other.name} is held back: {other.reason}"))
+
+
+def _skipped(
+    item: _Import, setting: str, patterns: Sequence[str], missing: str, names: Sequence[str]
+) -> tuple[str, ...]:
+    """The names that patterns leave out; a pattern that leaves out none is told."""
+    for pattern in patterns:
+        if not any(map(ToolFilter([pattern]).skips, names)):
+            item.lines.append(ReportLine(setting, Mapped.PARTLY, f"{pattern[:120]!r} is {missing}"))
+    skips = ToolFilter(patterns).skips
+    return tuple(name for name in names if skips(name))
 
 
 def _json(file: Path, imports: list[_Import], about: tuple[ReportLine, ...], *, dry_run: bool) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -48,7 +49,9 @@ def publish(path: Path, data_dir: Path | None, as_json: bool) -> None:
     click.echo(f"{word} {release.plugin} {release.version} ({size_text(release.program.size)})")
     for tool in release.tools:
         click.echo(f"  {tool_name(release.plugin, tool.name)}  (types from {tool.source})")
-    for held in release.quarantined:
+    for name in _item_names(release):
+        click.echo(f"  {printable(name)}")
+    for held in (*release.quarantined, *release.quarantined_items):
         click.echo(f"  held back: {held.name}: {held.reason}")
     click.echo(f"offer it with: extism-registry install {release.plugin}")
 
@@ -59,7 +62,7 @@ def publish(path: Path, data_dir: Path | None, as_json: bool) -> None:
 @json_option
 @translated
 def info(plugin: str, data_dir: Path | None, as_json: bool) -> None:
-    """Show a published version of PLUGIN (NAME or NAME@RANGE): tools, permissions, limits, digest."""
+    """Show a published version of PLUGIN (NAME or NAME@RANGE): what it offers, permissions, limits, digest."""
     name, requested = split_requirement(plugin)
     release = with_backend(data_dir, lambda backend: backend.release(name, requested))
     if as_json:
@@ -152,3 +155,27 @@ def _print_release(release: Release) -> None:
             click.echo(f"      {first_line(tool.description)}")
     for held in release.quarantined:
         click.echo(f"  held back: {held.name}: {printable(held.reason)}")
+    _print_items("prompts", [(tool_name(release.plugin, each.name), each.description) for each in release.prompts])
+    _print_items("resources", [(each.uri, each.description) for each in release.resources])
+    templates = [(each.uriTemplate, each.description) for each in release.resource_templates]
+    _print_items("resource templates", templates)
+    for item in release.quarantined_items:
+        click.echo(f"  held back: {item.kind} {printable(item.name)}: {printable(item.reason)}")
+
+
+def _print_items(title: str, items: Sequence[tuple[str, str]]) -> None:
+    """Names with the first line of their descriptions, where there are any."""
+    if items:
+        click.echo(f"\n{title}")
+    for name, description in items:
+        click.echo(f"  {printable(name)}")
+        if description:
+            click.echo(f"      {first_line(description)}")
+
+
+def _item_names(release: Release) -> tuple[str, ...]:
+    return (
+        *(f"prompt {tool_name(release.plugin, prompt.name)}" for prompt in release.prompts),
+        *(f"resource {resource.uri}" for resource in release.resources),
+        *(f"resource template {template.uriTemplate}" for template in release.resource_templates),
+    )

@@ -18,6 +18,9 @@ from tool_server.model.call import ToolResult
 from tool_server.model.json_value import JsonObject, JsonValue, dump_json, parse_json
 from tool_server.model.tool import Binding, InputForm, OutputForm, ToolDefinition
 
+CALL_IN_PROGRESS = "progress"
+"""By which plugins of hyper-mcp name their call when they tell of its progress: the client's own is filled in later."""
+
 _ITEM_RESULTS: Mapping[OutputForm, tuple[str, Callable[[JsonObject], JsonObject]]] = {
     OutputForm.PROMPT: ('{"messages": [...]}', prompt_result),
     OutputForm.RESOURCE: ('{"contents": [...]}', resource_result),
@@ -25,7 +28,9 @@ _ITEM_RESULTS: Mapping[OutputForm, tuple[str, Callable[[JsonObject], JsonObject]
 }
 
 
-def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id: str) -> bytes:
+def encode_input(
+    binding: Binding, tool: str, arguments: JsonObject, *, call_id: str, wants_progress: bool = False
+) -> bytes:
     """The bytes of the Extism input.
 
     Under TEXT and BYTES an absent (or null) argument `input` is no bytes at all. mcp.run's optional `method` is left
@@ -36,10 +41,12 @@ def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id:
         tool: the tool's name as its plugin knows it.
         arguments: validated, defaults filled in.
         call_id: becomes the request id that hyper-mcp v2 shows to its plugin.
+        wants_progress: whether plugins of hyper-mcp are given a token to tell of their progress.
 
     Raises:
         InvalidInput: `invalid_arguments`; `data` holds `path`, `expected` and `got`.
     """
+    meta: JsonObject = {"progressToken": CALL_IN_PROGRESS} if wants_progress else {}
     match binding.input:
         case InputForm.ARGUMENTS:
             return _json_bytes(arguments)
@@ -52,12 +59,12 @@ def encode_input(binding: Binding, tool: str, arguments: JsonObject, *, call_id:
         case InputForm.BYTES:
             return _decoded(_text_argument(arguments))
         case InputForm.SERVLET:
-            return _json_bytes({"params": {"name": tool, "arguments": arguments}})
+            return _json_bytes({"params": {"name": tool, "arguments": arguments, **({"_meta": meta} if meta else {})}})
         case InputForm.HYPER_V2:
             request: JsonObject = {"name": tool, "arguments": arguments}
-            return _json_bytes({"request": request, "context": {"id": call_id, "_meta": {}}})
+            return _json_bytes({"request": request, "context": {"id": call_id, "_meta": meta}})
         case InputForm.HYPER_V2_REQUEST:
-            return _json_bytes({"request": arguments, "context": {"id": call_id, "_meta": {}}})
+            return _json_bytes({"request": arguments, "context": {"id": call_id, "_meta": meta}})
 
 
 def decode_output(definition: ToolDefinition, data: bytes) -> ToolResult:

@@ -47,15 +47,23 @@ class CheckedTool:
         """Whether the input schema was found to be too much for an event loop."""
         self._slow_output = False
 
-    def encode(self, arguments: JsonObject, call_id: str) -> bytes:
+    def encode(self, arguments: JsonObject, call_id: str, wants_progress: bool = False) -> bytes:
         """The Extism input of checked and completed arguments.
+
+        Args:
+            arguments: as the client sent them.
+            call_id: see `encode_input`.
+            wants_progress: see `encode_input`.
 
         Raises:
             InvalidInput: `invalid_arguments`; `invalid_schema`.
             NotQuickError: it is no work for an event loop.
         """
         complete = self._arguments_validator().check(arguments, quick=self._quick)
-        return encode_input(self._definition.binding, self._definition.name, complete, call_id=call_id)
+        definition = self._definition
+        return encode_input(
+            definition.binding, definition.name, complete, call_id=call_id, wants_progress=wants_progress
+        )
 
     def decode(self, data: bytes) -> ToolResult:
         """The checked result of an Extism output.

@@ -6,7 +6,8 @@ the questions as the call's result and calls once more with the answers (multi r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import anyio
@@ -15,7 +16,7 @@ from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from tool_server.errors import CallFailed, Unavailable
 from tool_server.mcp_api.calls import ToolCalls
@@ -28,6 +29,10 @@ from tool_server.model.transcript import Transcript
 LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 
 
+class _Null(RootModel[None]):
+    """JSON's null where the SDK writes it: None itself it leaves out."""
+
+
 class Waiting:
     """Bounds the calls that wait for their clients.
 
@@ -38,24 +43,43 @@ class Waiting:
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
-        self.seconds = seconds
-        self._count = 0
+        self._seconds = seconds
+        self._scopes: set[anyio.CancelScope] = set()
+        self._over = False
 
     def __len__(self) -> int:
         """How many wait."""
-        return self._count
+        return len(self._scopes)
 
-    def __enter__(self) -> None:
-        """One more waits."""
-        if self._count >= self._limit:
+    @contextmanager
+    def one(self, wanted: Sequence[float]) -> Generator[None]:
+        """One more waits in the block, no longer than it may and than any of these seconds.
+
+        Raises:
+            Unavailable: `busy`; `client_did_not_answer`, the block was left without an end; `shutting_down`.
+        """
+        if len(self._scopes) >= self._limit:
+            count = len(self._scopes)
             raise Unavailable(
-                "busy", f"{self._count} calls wait for their clients: try again later", {"retry_after_ms": 5_000}
+                "busy", f"{count} calls wait for their clients: try again later", {"retry_after_ms": 5_000}
             )
-        self._count += 1
+        seconds = min([self._seconds, *wanted])
+        with anyio.move_on_after(0 if self._over else seconds) as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+        if scope.cancelled_caught and self._over:
+            raise Unavailable("shutting_down", "the server stopped while it waited for the client's answer: call anew")
+        if scope.cancelled_caught:
+            raise Unavailable("client_did_not_answer", f"the client did not answer within {seconds:g} s")
 
-    def __exit__(self, *_error: object) -> None:
-        """It waits no more."""
-        self._count -= 1
+    def end(self) -> None:
+        """None waits any more: the server stops."""
+        self._over = True
+        for scope in tuple(self._scopes):
+            scope.cancel()
 
 
 class RequestClient:
@@ -89,9 +113,11 @@ class RequestClient:
                 values = cast("dict[str, Any]", params)
                 await session.report_progress(values["progress"], values.get("total"), values.get("message"))
             case "notifications/message" if self._wants(params.get("level")):
-                message = types.LoggingMessageNotificationParams.model_validate(params)
+                data = _Null(None) if params["data"] is None else params["data"]
+                message = types.LoggingMessageNotificationParams.model_validate({**params, "data": data})
                 await session.send_notification(types.LoggingMessageNotification(params=message), related)
-            case "notifications/elicitation/complete":
+            case "notifications/elicitation/complete" if self.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+                # 2026-07-28 has no such notice: there the client calls once more.
                 await session.send_elicit_complete(str(params.get("elicitationId")), related)
             case _:
                 pass
@@ -131,11 +157,12 @@ class HandshakeClient(RequestClient):
     async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, ClientAnswer] | None:
         """See `ClientChannel.ask`."""
         wanted = [request.timeout_s for request in requests.values() if request.timeout_s is not None]
-        seconds = min([self._waiting.seconds, *wanted])
         messages = typed_requests(requests)
-        with self._waiting, anyio.move_on_after(seconds):
-            return {key: await self._ask(message) for key, message in messages.items()}
-        raise Unavailable("client_did_not_answer", f"the client did not answer within {seconds:g} s")
+        answers: dict[str, ClientAnswer] = {}
+        with self._waiting.one(wanted):
+            for key, message in messages.items():
+                answers[key] = await self._ask(message)
+        return answers
 
     async def _ask(self, message: TypedRequest) -> ClientAnswer:
         related = ServerMessageMetadata(related_request_id=self._context.request_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import mcp_types as types
@@ -110,8 +110,15 @@ class Asking:
         request = context.request
         if request is None or not request.state.watch_client:
             return await work
-        nobody_there = cast(T, {})
-        return await self._calls.while_connected(request.receive, work, nobody_there)
+        done: list[T] = []
+
+        async def keep() -> None:
+            done.append(await work)
+
+        await self._calls.while_connected(request.receive, keep(), None)
+        if not done:
+            raise MCPError(types.INTERNAL_ERROR, "the client has gone")
+        return done[0]
 
 
 def failed_request(error: Exception, version: str) -> MCPError:

@@ -45,7 +45,7 @@ class HttpSettings:
     """Whether plain requests are answered in front of the SDK; without, every one goes through it."""
     max_sessions: int = 1_000
     session_idle_s: float = 1_800
-    stream_s: float = 30
+    stream_s: float = 300
     """How long the response to a call in a session is held open: its client comes back for the rest."""
 
 
@@ -81,17 +81,17 @@ class HttpEndpoint:
         self._limit = settings.max_body_bytes
         self._listing = listing
         self._sessions = sessions
-        self._closing = anyio.Event()
-
-    def close(self) -> None:
-        """End the streams by which clients listen; they would hold up the server's end."""
-        self._closing.set()
+        self._streams = NoticeStreams()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Serve while the block runs."""
         async with self._plain.run(), self._streaming.run(), self._stateful.run():
             yield
+
+    def close_streams(self) -> None:
+        """End every stream on which a client waits for notices, and open none any more."""
+        self._streams.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -123,9 +123,7 @@ class HttpEndpoint:
                 # Without a session there is nothing that a stream opened by GET could carry, or a DELETE could end.
                 await _refuse_method(scope, receive, send)
                 return
-            stream = _Stream(receive, send, self._closing)
-            await self._stateful.asgi_app(scope, stream.receive, stream.send)
-            await stream.finish()
+            await self._streams.serve(self._stateful.asgi_app, scope, receive, send)
             if scope["method"] == "DELETE":
                 self._sessions.end(name)
             return
@@ -142,6 +140,43 @@ class HttpEndpoint:
         # A session that is not this caller's must not be found by the name in the header either.
         scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != _SESSION]}
         await _serve(self._plain.asgi_app, scope, replay(message, receive), send, watch=True)
+
+
+class NoticeStreams:
+    """Answers that have no end of their own: the event streams that clients of the handshake era open by GET."""
+
+    def __init__(self) -> None:
+        self._open: set[anyio.CancelScope] = set()
+        self._closed = False
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, until `close` at the latest."""
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        with anyio.CancelScope() as stream:
+            self._open.add(stream)
+            try:
+                if self._closed:
+                    stream.cancel()
+                await app(scope, receive, watch)
+            finally:
+                self._open.discard(stream)
+        if stream.cancelled_caught:
+            if not begun:
+                await Response(status_code=503)(scope, receive, send)
+            else:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def close(self) -> None:
+        """End them all."""
+        self._closed = True
+        for stream in tuple(self._open):
+            stream.cancel()
 
 
 class _Attempt:
@@ -167,46 +202,6 @@ class _Attempt:
                 self._opened(name)
         if not self.refused:
             await self._send(message)
-
-
-class _Stream:
-    """A stream by which a client listens: it ends when the client leaves, or the server does.
-
-    Args:
-        receive: ASGI's, of the request.
-        send: ASGI's, of the request.
-        closing: is set when the server ends.
-    """
-
-    def __init__(self, receive: Receive, send: Send, closing: anyio.Event) -> None:
-        self._receive = receive
-        self._send = send
-        self._closing = closing
-        self._open = False
-
-    async def receive(self) -> Message:
-        """The next message; that the client has left, once the server ends."""
-        message: Message = {"type": "http.disconnect"}
-        async with anyio.create_task_group() as tasks:
-
-            async def end() -> None:
-                await self._closing.wait()
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(end)
-            message = await self._receive()
-            tasks.cancel_scope.cancel()
-        return message
-
-    async def send(self, message: Message) -> None:
-        """ASGI's `send`."""
-        self._open = message["type"] == "http.response.start" or bool(message.get("more_body"))
-        await self._send(message)
-
-    async def finish(self) -> None:
-        """Close what the server's end cut short."""
-        if self._open and self._closing.is_set():
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _serve(

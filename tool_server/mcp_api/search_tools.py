@@ -112,30 +112,16 @@ _CALL_INPUT: JsonObject = {
     "additionalProperties": False,
 }
 
-_CALL_OUTPUT: JsonObject = {
-    "type": "object",
-    "description": "What the tool answered.",
-    "properties": {
-        "output": {"type": "object", "description": "Its structured output, as its outputSchema says."},
-        "content": {
-            "type": "array",
-            "items": {"type": "object"},
-            "description": "Where it has no structured output: its content, texts in full and of everything else the "
-            "type. Images and files stand in the result's own content.",
-        },
-    },
-}
-
 
 def _listing(
-    name: str, title: str, description: str, given: JsonObject, output: JsonObject, hints: JsonObject
+    name: str, title: str, description: str, given: JsonObject, output: JsonObject | None, hints: JsonObject
 ) -> JsonObject:
     return {
         "name": name,
         "title": title,
         "description": description,
         "inputSchema": given,
-        "outputSchema": output,
+        **({} if output is None else {"outputSchema": output}),
         "annotations": {"title": title, **hints},
     }
 
@@ -152,7 +138,8 @@ _TOOLS: Mapping[str, JsonObject] = {
             f"input schema: get that from {DESCRIBE} first, unless you know it. When the call is refused, the message "
             "says which argument is wrong and what was expected.",
             _CALL_INPUT,
-            _CALL_OUTPUT,
+            # It would have to answer every call with structured content, beside which Mastra shows a model no image.
+            None,
             # Whatever the tool does that is called: the strictest there is.
             {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True},
         ),

@@ -115,11 +115,10 @@ class SearchView:
             raise await self._unknown(name, caller) from error
         if result.is_error or result.pending is not None:
             return result
-        structured: JsonObject = (
-            {"content": [_in_short(block) for block in result.content]}
-            if result.structured is None
-            else {"output": result.structured}
-        )
+        structured: JsonObject | None = None if result.structured is None else {"output": result.structured}
+        if any(block.get("type") == "image" for block in result.content):
+            # Mastra shows the model either the structured content or the image.
+            structured = None
         return ToolResult(result.content, structured, meta=result.meta)
 
     def _checked(self, tool: str, arguments: JsonObject) -> dict[str, Any]:
@@ -162,10 +161,3 @@ def _as_text(found: Found) -> str:
         return "No tool fits: search again with other words, or with fewer filters."
     lines = [f"{tool.name}({', '.join(tool.parameters)}): {tool.description}" for tool in found.tools]
     return "\n".join([*lines, "There are more: say more precisely what you need."] if found.more else lines)
-
-
-def _in_short(block: JsonObject) -> JsonObject:
-    """A content block without data in base64, which models read as text where they are shown structured content."""
-    if block.get("type") == "text":
-        return {"type": "text", "text": block.get("text")}
-    return {key: block[key] for key in ("type", "mimeType", "name", "uri") if isinstance(block.get(key), str)}

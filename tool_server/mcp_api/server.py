@@ -177,10 +177,11 @@ class McpServer:
         return self._calls.watching_clients()
 
     def close_subscriptions(self) -> None:
-        """End every open `subscriptions/listen` stream gracefully, and those of sessions."""
+        """End what would go on while the server stops: streams of notices, and calls that wait for their clients."""
         self._listen.close()
+        self.waiting.end()
         if self._endpoint is not None:
-            self._endpoint.close()
+            self._endpoint.close_streams()
 
     async def serve_lines(self, lines: AsyncIterable[str], output: LineOutput) -> None:
         """Serve one client whose messages arrive as lines, until they end."""

@@ -90,14 +90,16 @@ class Transcript:
         self._next = 0
         self._size = _Size() if size is None else size
         self._program = ""
+        self.call = ""
+        """The id of the first run's call."""
 
     @property
     def full(self) -> bool:
         """Whether more was kept than may be: the guest cannot be run again then."""
         return self._size.full
 
-    def begin(self, program: str) -> None:
-        """A run of the program with this digest begins.
+    def begin(self, program: str, call: str = "") -> None:
+        """A run of the program with this digest begins, in the call of that id.
 
         Raises:
             CallFailed: `replay_diverged`, it was another one before.
@@ -107,6 +109,7 @@ class Transcript:
                 "replay_diverged", "the plugin was replaced by another version while its client was asked: call anew"
             )
         self._program = program
+        self.call = self.call or call
         self._next = 0
 
     def next(self, function: str, digest: str) -> Entry:
@@ -193,7 +196,7 @@ class Transcript:
 
     def as_json(self) -> JsonObject:
         """The entries, for `encode`."""
-        return {"program": self._program, "entries": [entry.as_json() for entry in self._entries]}
+        return {"program": self._program, "call": self.call, "entries": [entry.as_json() for entry in self._entries]}
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -211,7 +214,7 @@ class Transcript:
         return transcript
 
     def _fill(self, document: Any) -> None:
-        self._program = str(document["program"])
+        self._program, self.call = str(document["program"]), str(document["call"])
         for value in document["entries"]:
             entry = Entry(value["function"], value["digest"], value.get("reply"))
             entry.data = base64.b64decode(value["data"], validate=True)

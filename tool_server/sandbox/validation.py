@@ -128,11 +128,13 @@ class ValidatorPool:
         """Checks in the queue."""
         return self._checks.waiting
 
-    async def encode_arguments(self, entry: CatalogEntry, arguments: JsonObject, *, call: str, caller: str) -> bytes:
+    async def encode_arguments(
+        self, entry: CatalogEntry, arguments: JsonObject, *, call: str, caller: str, wants_progress: bool = False
+    ) -> bytes:
         """See `interfaces.Validation`."""
         tool = self._tool(entry)
         try:
-            return tool.quick.encode(arguments, call)
+            return tool.quick.encode(arguments, call, wants_progress)
         except NotQuickError:
             pass
         try:
@@ -144,7 +146,7 @@ class ValidatorPool:
                 "invalid_arguments", "the arguments are no JSON: send an object of JSON values"
             ) from error
         seconds = self._settings.timeout_ms / 1000
-        task = Task("arguments", body, seconds, _arguments_limit, tool.key, entry.definition, call)
+        task = Task("arguments", body, seconds, _arguments_limit, tool.key, entry.definition, call, wants_progress)
         return await self._check(task, caller)
 
     async def decode_output(self, entry: CatalogEntry, data: bytes, *, caller: str) -> ToolResult:

@@ -32,6 +32,7 @@ class Task:
         key: a number of its own for each tool.
         tool: the tool of that key.
         call: the call's id.
+        progress: whether the call's client wants to be told of its progress.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Task:
     key: int = 0
     tool: ToolDefinition | None = None
     call: str = ""
+    progress: bool = False
 
     def too_slow(self) -> ToolServerError:
         """The error of a task that runs over its time."""
@@ -74,7 +76,13 @@ class Exchange:
         """
         worker = self._worker
         worker.deadline = time.monotonic() + task.seconds
-        header = {"task": task.name, "key": task.key, "call": task.call, "cpu_s": math.ceil(task.seconds)}
+        header = {
+            "task": task.name,
+            "key": task.key,
+            "call": task.call,
+            "progress": task.progress,
+            "cpu_s": math.ceil(task.seconds),
+        }
         await worker.send(FrameType.CALL, header, task.body)
         while True:
             frame = await worker.receive()

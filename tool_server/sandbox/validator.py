@@ -66,7 +66,7 @@ class Validator:
         match frame.header["task"]:
             case "arguments":
                 arguments: Any = _loaded(frame.body)
-                return self._tool(frame.header["key"]).encode(arguments, frame.header["call"])
+                return self._tool(frame.header["key"]).encode(arguments, frame.header["call"], frame.header["progress"])
             case "output":
                 data = bytes(frame.body)  # before the tool, which may come through the same memory
                 return _written(self._tool(frame.header["key"]).decode(data))

@@ -189,7 +189,7 @@ class InvokeService:
         Raises:
             Suspended: the guest has asked its client something.
         """
-        transcript.begin(running.entry.program.digest)
+        transcript.begin(running.entry.program.digest, running.id)
         running.journal.transcript = transcript
         try:
             return await self._run(running, arguments)
@@ -202,7 +202,15 @@ class InvokeService:
         entry = running.entry
         running.caller.require(Scope.CALL)
         caller = running.caller.name
-        data = await self._validation.encode_arguments(entry, arguments, call=running.id, caller=caller)
+        transcript = running.journal.transcript
+        data = await self._validation.encode_arguments(
+            entry,
+            arguments,
+            # A guest that is run again sees the request of its first run.
+            call=running.id if transcript is None else transcript.call,
+            caller=caller,
+            wants_progress=running.client.wants_progress,
+        )
         output = await self._sandboxed(
             Call(
                 id=running.id,

@@ -4,27 +4,38 @@
 //   -> {"id": 1, "do": "connect", "client": "c", "version": "2", "servers": {"web": {"url": "http://..."}}}
 //   <- {"id": 1, "value": ...}  or  {"id": 1, "error": {"name", "id", "message"}}
 //
-// `version` picks @mastra/mcp 2 (MCP 2026-07-28, falling back to 2025-11-25) or 1 (MCP 2025-11-25).
+// `version` picks @mastra/mcp 2 (MCP 2026-07-28, falling back to 2025-11-25) or 1 (MCP 2025-11-25); `features` says what
+// the application handles, see features.mjs.
 
 import { createInterface } from 'node:readline';
+import { Mastra } from '@mastra/core';
 import { Agent } from '@mastra/core/agent';
+import { InMemoryStore } from '@mastra/core/storage';
+import { beforeConnecting, nothingHeard, onceConnected, withFeatures } from './features.mjs';
 
 const PACKAGES = { 2: '@mastra/mcp', 1: 'mastra-mcp-1' };
 const CALL_TIMEOUT_MS = 60_000;
 const clients = new Map();
 
-function serverDefinition({ url, token, command, args, env }) {
+function serverDefinition({ url, token, command, args, env, protocolVersion }) {
   if (!url) return { command, args, env, stderr: 'inherit' };
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  return { url: new URL(url), connectTimeout: 30_000, requestInit: { headers } };
+  const pinned = protocolVersion ? { protocolVersion } : {};
+  return { url: new URL(url), connectTimeout: 30_000, requestInit: { headers }, ...pinned };
 }
 
-async function connect({ client, version, servers, list: listing = true }) {
+async function connect({ client, version, servers, list: listing = true, features = {} }) {
   const { MCPClient } = await import(PACKAGES[version]);
-  const definitions = Object.entries(servers).map(([name, server]) => [name, serverDefinition(server)]);
+  const heard = nothingHeard();
+  const definitions = Object.entries(servers).map(([name, server]) => [
+    name, withFeatures(serverDefinition(server), version, features, heard),
+  ]);
   const mcp = new MCPClient({ id: client, timeout: CALL_TIMEOUT_MS, servers: Object.fromEntries(definitions) });
-  clients.set(client, { mcp, tools: {}, changes: new Map() });
-  return listing ? await list({ client }) : null;
+  clients.set(client, { mcp, tools: {}, changes: new Map(), heard });
+  for (const name of Object.keys(servers)) await beforeConnecting(mcp, name, version, features, heard);
+  const listed = listing ? await list({ client }) : null;
+  for (const name of Object.keys(servers)) await onceConnected(mcp, name, features, heard);
+  return listed;
 }
 
 // The tools by Mastra's own names (`server_tool`), with the schemas that Mastra hands on to a model's provider.
@@ -47,19 +58,28 @@ async function executeMany({ client, calls }) {
   return await Promise.all(calls.map((call) => execute({ client, ...call }).catch((error) => described(error))));
 }
 
-// A language model without a network: it asks for each of `calls`, then answers with what the tools returned.
-function scriptedModel(calls) {
+// What the handlers were told since the last time.
+async function heard({ client }) {
+  const told = structuredClone(clients.get(client).heard);
+  Object.assign(clients.get(client).heard, nothingHeard());
+  return told;
+}
+
+// A language model without a network: it makes the calls of each of `steps`, then answers with what the tools returned.
+function scriptedModel(steps) {
   const turns = [];
   const usage = { inputTokens: 1, outputTokens: 1, totalTokens: 2 };
   const doGenerate = async ({ prompt, tools }) => {
     turns.push({ offered: (tools ?? []).map(({ name, description, inputSchema }) => ({ name, description, inputSchema })) });
-    if (turns.length === 1) {
+    const calls = steps[turns.length - 1];
+    if (calls) {
       const content = calls.map(({ tool, input }, index) => ({
-        type: 'tool-call', toolCallId: `call-${index}`, toolName: tool, input: JSON.stringify(input),
+        type: 'tool-call', toolCallId: `call-${turns.length}-${index}`, toolName: tool, input: JSON.stringify(input),
       }));
       return { content, finishReason: 'tool-calls', usage, warnings: [] };
     }
     const results = prompt.filter(({ role }) => role === 'tool').flatMap(({ content }) => content);
+    turns.at(-1).shown = results.map(({ output }) => output);
     const text = results.map(({ output }) => `The tool said ${JSON.stringify(output.value)}.`).join('\n');
     return { content: [{ type: 'text', text }], finishReason: 'stop', usage, warnings: [] };
   };
@@ -68,18 +88,27 @@ function scriptedModel(calls) {
   return { model: { ...identity, doGenerate, doStream }, turns };
 }
 
-async function agent({ client, calls, toolsets = false }) {
+// With `approve` true or false, that is what a person says of each call which needs an approval.
+async function agent({ client, steps, toolsets = false, approve }) {
   const { mcp, tools } = clients.get(client);
-  const { model, turns } = scriptedModel(calls);
+  const { model, turns } = scriptedModel(steps);
   const assistant = new Agent({
     id: 'assistant', name: 'Assistant', instructions: 'Use the tools.', model, tools: toolsets ? {} : tools,
   });
-  const options = toolsets ? { toolsets: await mcp.listToolsets() } : {};
-  const answer = await assistant.generate('Go.', { maxSteps: 3, ...options });
+  if (approve !== undefined) new Mastra({ agents: { assistant }, storage: new InMemoryStore(), logger: false });
+  const options = { maxSteps: steps.length + 1, ...(toolsets ? { toolsets: await mcp.listToolsets() } : {}) };
+  let answer = await assistant.generate('Go.', options);
+  const suspended = [];
+  while (answer.finishReason === 'suspended') {
+    const { toolCallId, toolName } = answer.suspendPayload;
+    suspended.push(toolName);
+    const said = { runId: answer.runId, toolCallId };
+    answer = await (approve ? assistant.approveToolCallGenerate(said) : assistant.declineToolCallGenerate(said));
+  }
   const toolResults = answer.toolResults.map(({ payload }) => ({
     tool: payload.toolName, args: payload.args, result: payload.result, isError: payload.isError ?? false,
   }));
-  return { text: answer.text, offered: turns[0].offered, toolResults };
+  return { text: answer.text, offered: turns[0].offered, shown: turns.at(-1).shown, toolResults, suspended };
 }
 
 async function listen({ client, server }) {
@@ -117,7 +146,7 @@ function described(error) {
   return { error: { name: error.name, id: error.id ?? null, message: error.message } };
 }
 
-const operations = { connect, list, execute, executeMany, agent, listen, waitForChange, hydrate, disconnect };
+const operations = { connect, list, execute, executeMany, heard, agent, listen, waitForChange, hydrate, disconnect };
 
 async function answer(line) {
   const { id, do: operation, ...rest } = JSON.parse(line);

@@ -138,9 +138,7 @@ class _Planner:
         permissions = Permissions(**{kind: tuple(dict.fromkeys(items)) for kind, items in self._wanted.items()})
         try:
             permissions.check_requested()
-            settings = InstallationSettings(
-                config=self._config, skip_tools=self._plugin.filters.get("skip_tools", ())
-            ).bounded()
+            settings = InstallationSettings.model_validate({"config": self._config, **self._plugin.filters}).bounded()
         except (InvalidInput, ValueError) as error:
             message = error.message if isinstance(error, InvalidInput) else "it has too many settings or patterns"
             raise InvalidInput("invalid_import", f"the plugin {self._plugin.name[:80]!r}: {message}") from error
@@ -225,10 +223,8 @@ class _Planner:
 
     def filters(self) -> None:
         for field, patterns in self._plugin.filters.items():
-            if field == "skip_tools":
-                self.line(field, Mapped.MAPPED, f"{len(patterns)} patterns: such tools are not offered")
-            else:
-                self.line(field, Mapped.NOT_MAPPED, "prompts and resources of plugins are not offered here")
+            what = field.removeprefix("skip_").replace("_", " ")
+            self.line(field, Mapped.MAPPED, f"{len(patterns)} patterns: such {what} are not offered")
 
 
 def _is_private(host: str) -> bool:
