@@ -134,7 +134,8 @@ async def test_discovery_and_handshake_tell_what_the_server_can(registry: Regist
     async with registry.client() as client:
         discovered = (await post(client, MODERN, "server/discover")).json()["result"]
         response = await post(client, HANDSHAKE, "initialize", hello)
-    (data,) = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    # Before it comes the empty event that begins the stream.
+    *_, data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     greeted: dict[str, Any] = json.loads(data)["result"]
     assert MODERN in discovered["supportedVersions"]
     assert greeted["protocolVersion"] == HANDSHAKE

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.http_api.registry import Registry, running_registry
-from tests.mcp_api.wire import MODERN, headers_of
+from tests.mcp_api.wire import HANDSHAKE, MODERN, headers_of, post
 from tests.services.publishing import offer, offer_guest
 from tests.support.http_server import serving
 from tests.support.interface_guests import interface_guest
@@ -39,6 +39,7 @@ async def registry(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[R
     settings = {"limits": {"client_answer": "60s"}}
     async with running_registry(tmp_path_factory.mktemp("states") / "data", **settings) as running:
         await offer(running.services, "ask-client", wasm=interface_guest("ask_client"), tools={"ask_client": OBJECT})
+        await offer(running.services, "rely", wasm=interface_guest("rely"), tools={"rely": OBJECT})
         await offer_guest(running.services, "echo", "echo")
         yield running
 
@@ -155,9 +156,35 @@ async def test_a_state_that_was_changed_is_refused_wherever_that_was(registry: R
         refusal(await ask(client, inputResponses=ANSWER, requestState="A" * 2_000_000))
 
 
-async def test_answers_without_a_state_are_refused(registry: Registry) -> None:
+async def test_answers_without_a_state_are_for_the_first_question_of_a_new_call(registry: Registry) -> None:
     async with registry.client("call") as client:
-        assert "send back the one that came" in refusal(await ask(client, inputResponses=ANSWER))
+        answered = await ask(client, inputResponses={**ANSWER, "unasked": {"action": "accept"}})
+        assert answered["result"]["structuredContent"]["answer"] == ANSWER
+        asked = await ask(client, inputResponses={"unasked": {"action": "accept"}})
+        assert asked["result"]["inputRequests"].keys() == ANSWER.keys()
+        both = {"requests": {key: {"method": "elicitation/create", "params": FORM} for key in (*ANSWER, "more")}}
+        rest = await ask(client, both, inputResponses=ANSWER)
+        assert rest["result"]["inputRequests"].keys() == {"more"}
+        refused = await ask(client, inputResponses=dict.fromkeys(ANSWER, 12345))
+        assert refused["error"]["code"] == -32602
+
+
+async def test_a_guest_that_fails_for_what_its_client_has_not_declared_is_a_protocol_error(registry: Registry) -> None:
+    url = {"mode": "url", "message": "Go", "url": "https://example.com", "elicitationId": "1"}
+    roots = {"requests": {"a": {"method": "roots/list"}, "b": {"method": "elicitation/create", "params": url}}}
+    called = {"name": "rely_rely", "arguments": roots}
+    async with registry.client("call") as client:
+        # The second is left to the SDK by the fast lane.
+        for headers in ({}, {"accept": "application/json"}):
+            response = await post(client, MODERN, "tools/call", called, headers=headers)
+            assert response.status_code == 400
+            error = response.json()["error"]
+            assert error["code"] == -32021
+            assert error["data"] == {"requiredCapabilities": {"elicitation": {"url": {}}, "roots": {}}}
+        before = await post(client, HANDSHAKE, "tools/call", called)
+        assert before.json()["result"]["isError"] is True
+        aware = await ask(client, roots)
+        assert "client_cannot_be_asked" in str(aware)
 
 
 async def test_a_client_that_leaves_a_question_out_is_asked_that_one_again(registry: Registry) -> None:

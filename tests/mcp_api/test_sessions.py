@@ -56,7 +56,8 @@ def messages(response: httpx.Response) -> list[dict[str, Any]]:
     if response.headers["content-type"].startswith("application/json"):
         return [response.json()]
     lines = response.text.splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    # The event that begins a stream which can be taken up again has no data.
+    return [json.loads(line[6:]) for line in lines if line.startswith("data: ") and line[6:]]
 
 
 async def greet(client: httpx.AsyncClient) -> str | None:
@@ -101,11 +102,31 @@ async def test_a_client_without_a_session_or_with_one_that_is_gone_is_served(
         await echo(client, session)
 
 
-async def test_a_client_that_ended_its_session_is_served_all_the_same(registry: Registry) -> None:
+async def test_a_client_that_ended_its_session_has_to_greet_anew(registry: Registry) -> None:
     async with registry.client("call") as client:
         async with session_of(client) as session:
             await echo(client, session)
-        await echo(client, session)
+        requests: list[tuple[str, dict[str, Any]]] = [
+            ("tools/list", {}),
+            ("tools/call", {"name": "echo_echo", "arguments": {}}),
+        ]
+        for method, params in requests:
+            refused = await say(client, method, params, session)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, -32600)
+        async with session_of(client) as another:
+            await echo(client, another)
+
+
+async def test_a_list_of_tools_is_an_event_in_a_session_and_plain_json_elsewhere(registry: Registry) -> None:
+    async with registry.client("call") as client, session_of(client) as session:
+        for name, content_type in (
+            (session, "text/event-stream"),
+            (None, "application/json"),
+            ("f" * 32, "application/json"),
+        ):
+            listed = await say(client, "tools/list", {}, name)
+            assert listed.headers["content-type"].startswith(content_type)
+            assert [tool["name"] for tool in messages(listed)[-1]["result"]["tools"]][-1] == "endless_spin"
 
 
 async def test_beyond_the_limit_clients_are_served_without_a_session(registry: Registry) -> None:

@@ -36,6 +36,24 @@ def note(transcript: Transcript, function: str, data: bytes = b"", digest: str =
     transcript.note(transcript.next(function, digest), {"status": 200}, data)
 
 
+def test_answers_that_came_before_are_for_the_first_question_alone() -> None:
+    transcript = begun()
+    transcript.offer({**ANSWER, "unasked": ClientAnswer({})})
+    assert transcript.ask(transcript.next("ask", "q"), ASK) == ANSWER
+    with pytest.raises(Suspended):
+        transcript.ask(transcript.next("ask", "again"), ASK)
+    assert open_requests(transcript) == ASK
+
+
+def test_answers_that_came_before_to_a_part_of_the_question_leave_the_rest_open() -> None:
+    transcript = begun()
+    transcript.offer(ANSWER)
+    with pytest.raises(Suspended):
+        transcript.ask(transcript.next("ask", "q"), {**ASK, "roots": ClientRequest(ROOTS, {})})
+    assert open_requests(transcript).keys() == {"roots"}
+    assert Transcript.decode(transcript.encode()).open is not None
+
+
 def test_a_run_that_asks_is_suspended_and_the_next_one_gets_the_answer() -> None:
     transcript = begun()
     note(transcript, "http_get", b"page")

@@ -42,6 +42,9 @@ INTERFACE_SOURCES = {
     "call_tool": "EXPORT(call_tool) { read_input(); return report(call_tool(put(in, in_size))); }",
     "http_get": "EXPORT(http_get) { read_input(); return report(http_get(put(in, in_size))); }",
     "get_current_time": "EXPORT(get_current_time) { read_input(); return report(get_current_time()); }",
+    # fails without a word where its client cannot be asked
+    "rely": """EXPORT(rely) { read_input(); if (!ask_client(put(in, in_size))) return 1;
+      return answer("{\\"answer\\":{}}"); }""",
     "ask_client": "EXPORT(ask_client) { read_input(); return report(ask_client(put(in, in_size))); }",
     "notify_client": r"""EXPORT(notify_client) { read_input(); notify_client(put(in, in_size)); u64 at = last_error();
       if (at) { add_text("{\"error\":"); add_block(at); add_text("}"); return done(); }

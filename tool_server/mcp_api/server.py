@@ -169,7 +169,7 @@ class McpServer:
         if not settings.lane:
             return with_chosen_view(serve)
         doors = Doors(frozenset(settings.allowed_hosts), frozenset(settings.allowed_origins), settings.max_body_bytes)
-        self.lane = HttpLane(serve, doors, self._listing, self._calls, self._info, self._sessions.has_ended)
+        self.lane = HttpLane(serve, doors, self._listing, self._calls, self._info, self._sessions)
         return with_chosen_view(self.lane)
 
     def watching_clients(self) -> AbstractAsyncContextManager[None]:

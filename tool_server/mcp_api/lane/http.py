@@ -6,9 +6,9 @@ others, the refused ones among them, go to them as they came, body and all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,6 +65,18 @@ class Doors(NamedTuple):
     max_body_bytes: int
 
 
+class Sessions(Protocol):
+    """The sessions of the handshake era."""
+
+    def find(self, name: str | None, caller: str) -> object | None:
+        """The session of this name, where it is this caller's."""
+        ...
+
+    def has_ended(self, name: str) -> bool:
+        """Whether its client has ended a session of this name."""
+        ...
+
+
 class HttpLane:
     """An ASGI application in front of the SDK's, behind the authentication.
 
@@ -74,7 +86,7 @@ class HttpLane:
         listing: the tools.
         calls: what runs them.
         server: stamped on answers of the modern era.
-        has_ended: knows the sessions that their clients have ended.
+        sessions: those of the handshake era.
     """
 
     def __init__(
@@ -84,10 +96,10 @@ class HttpLane:
         listing: Listing,
         calls: ToolCalls,
         server: ServerInfo,
-        has_ended: Callable[[str], bool] = lambda session: False,
+        sessions: Sessions,
     ) -> None:
         self._sdk = sdk
-        self._has_ended = has_ended
+        self._sessions = sessions
         self._max_body_bytes = doors.max_body_bytes
         self._listing = listing
         self._calls = calls
@@ -108,7 +120,10 @@ class HttpLane:
                 if answer is not None:
                     self.answered += 1
                     session = headers.get(_SESSION)
-                    await (_respond(send, status, answer) if session is None else _stream(send, answer, session))
+                    if session is not None and self._is_in_session(session, scope["state"]["caller"]):
+                        await _stream(send, answer, session)
+                    else:
+                        await _respond(send, status, answer)
                     return
                 receive = replay(message, receive)
         await self._sdk(scope, receive, send)
@@ -120,7 +135,7 @@ class HttpLane:
         else:
             # Whose session it is does not matter: a list is the caller's, and there is nothing to tell on the way.
             familiar, known = version in _HANDSHAKE and b"mcp-method" not in headers, _FAMILIAR_BEFORE
-            if self._has_ended(headers.get(_SESSION, b"").decode("latin-1")):
+            if self._sessions.has_ended(headers.get(_SESSION, b"").decode("latin-1")):
                 return False
         return (
             familiar
@@ -130,6 +145,9 @@ class HttpLane:
             and _is_short(headers.get(b"content-length"), self._max_body_bytes)
             and (headers.keys() <= known or _mean_nothing(headers.keys() - known))
         )
+
+    def _is_in_session(self, session: bytes, caller: Caller) -> bool:
+        return self._sessions.find(session.decode("latin-1"), caller.name) is not None
 
     async def _answer(
         self, headers: Headers, message: Message, caller: Caller, receive: Receive
