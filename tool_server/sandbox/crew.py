@@ -44,6 +44,7 @@ class Crew:
         self._least = 0
         self._closed = False
         self._failures = 0
+        self._failed_at = 0.0
         self._retry_at = 0.0
         self._last_words = ""
         self.deaths: Counter[str] = Counter()
@@ -151,12 +152,18 @@ class Crew:
         if worker.ready:
             worker.died_idle()
         else:
-            self._failures += 1
-            backoff = min(_BACKOFF_S * 2 ** min(self._failures, 10), _LONGEST_BACKOFF_S)
-            self._retry_at = time.monotonic() + backoff
+            self._count_failure(worker)
             self._last_words = worker.last_words
             _log.error("worker %d did not start: %s", worker.pid, worker.stderr_tail)
         self.discard(worker)
+
+    def _count_failure(self, worker: WorkerProcess) -> None:
+        """One that was starting when another failed may have died of the same cause, and tells nothing more."""
+        if worker.started_at < self._failed_at:
+            return
+        self._failed_at = time.monotonic()
+        self._failures += 1
+        self._retry_at = self._failed_at + min(_BACKOFF_S * 2 ** min(self._failures, 10), _LONGEST_BACKOFF_S)
 
     def grow(self) -> None:
         """Keep the full crew from now on.

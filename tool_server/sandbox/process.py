@@ -69,6 +69,7 @@ class WorkerProcess:
         """Whether bytes came that nobody waits for; no more are read before somebody does."""
         self._loop.add_reader(channel, self._read)
         self._stderr = b""
+        self.started_at = time.monotonic()
         self.ready = False
         """Whether it has said that it is confined and waiting."""
         self.loaded: set[int] = set()
