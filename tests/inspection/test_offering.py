@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from tests.storage.examples import make_release
 from tests.support.server import REPOSITORY
+from tool_server.inspection.content_blocks import guest_meta
 from tool_server.inspection.manifest_forms import parse_manifest_bytes
 from tool_server.inspection.offering import definition_of, listed_tool, listing, needs_headers, offering_of, remainder
 from tool_server.model.catalog import OfferedTool
+from tool_server.model.icon import Icon
 from tool_server.model.json_value import JsonObject, JsonValue, canonical_json
 from tool_server.model.manifest import ManifestLimits
 from tool_server.model.names import tool_name
@@ -54,6 +56,11 @@ definitions = st.builds(
         openWorldHint=hints,
     ),
     examples=st.lists(examples, max_size=2).map(tuple),
+    icons=st.lists(
+        st.builds(Icon, src=texts, mimeType=st.none() | texts, theme=st.sampled_from(["light", "dark", None])),
+        max_size=2,
+    ).map(tuple),
+    meta=st.none() | objects.map(guest_meta),
     source=st.sampled_from(TypeSource),
     binding=st.builds(Binding, export=texts, input=st.sampled_from(InputForm), output=st.sampled_from(OutputForm)),
 )
@@ -68,8 +75,10 @@ def by_the_sdk(plugin: str, version: str, definition: ToolDefinition) -> bytes:
         description=definition.description or None,
         input_schema=definition.input_schema,
         output_schema=definition.output_schema,
+        icons=[types.Icon(src=icon.src, mime_type=icon.mimeType, theme=icon.theme) for icon in definition.icons]
+        or None,
         annotations=types.ToolAnnotations.model_validate(given_hints) if given_hints else None,
-        _meta={"tool-server/plugin": plugin, "tool-server/version": version},
+        _meta={**(definition.meta or {}), "tool-server/plugin": plugin, "tool-server/version": version},
     )
     return tool.model_dump_json(by_alias=True, exclude_none=True).encode()
 

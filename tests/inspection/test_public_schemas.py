@@ -14,12 +14,13 @@ from tests.inspection.test_manifest_forms import BASE, CANONICAL, FORMS, REFUSAL
 from tool_server.errors import InvalidInput
 from tool_server.inspection import tool_section
 from tool_server.inspection.manifest_forms import parse_manifest
+from tool_server.model.icon import Icon
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.manifest import Manifest, ManifestBuild, ManifestLimits, ManifestTool
 from tool_server.model.manifest_items import ManifestPrompt, ManifestResource, ManifestResourceTemplate
 from tool_server.model.permission import Permissions
 from tool_server.model.prompt import PromptArgument
-from tool_server.model.resource import ContentAnnotations, Icon
+from tool_server.model.resource import ContentAnnotations
 from tool_server.model.tool import ToolAnnotations, ToolExample
 
 FOLDER = Path(__file__).parents[2] / "schemas"

@@ -45,13 +45,15 @@ def test_a_described_tool_is_bound_to_its_convention(abi: Abi, export: str, form
         "title": "Count",
         "outputSchema": {"properties": {"n": {}}},
         "annotations": {"readOnlyHint": True, "vendor": 1},
-        "_meta": {},
+        "_meta": {"vendor/colour": "red", "tool-server/plugin": "another"},
+        "icons": [{"src": "https://example.com/icon.png", "sizes": ["48x48"]}],
     }
     described = tools_described(abi, listing(full))
     (tool,) = described.tools
     assert (tool.name, tool.title, tool.description, tool.input_schema) == ("count", "Count", "Counts.", OBJECT)
     assert tool.output_schema == {"type": "object", "properties": {"n": {}}}
     assert tool.annotations.model_dump(exclude_none=True) == {"readOnlyHint": True}
+    assert (tool.meta, tool.icons[0].src) == ({"vendor/colour": "red"}, "https://example.com/icon.png")
     assert (tool.binding.export, tool.binding.input, tool.binding.output) == (export, form, OutputForm.CONTENT)
     assert (tool.source, described.abi) == (TypeSource.DESCRIBED, abi)
     assert described.findings == described.quarantined == ()
@@ -178,3 +180,13 @@ def test_every_entry_is_offered_or_quarantined(entries: list[JsonValue]) -> None
     described = tools_described(Abi.SERVLET, listing(*entries))
     assert len(described.tools) + len(described.quarantined) == len(entries)
     assert all(tool.input_schema["type"] == "object" for tool in described.tools)
+
+
+@pytest.mark.parametrize(
+    "icons", [{}, "x", [1], [{"src": 1}], [{}], [{"src": "x", "theme": "pink"}], [{"src": "x"}] * 21]
+)
+def test_malformed_icons_are_left_out_with_a_warning_and_hold_back_nothing(icons: JsonValue) -> None:
+    described = tools_described(Abi.SERVLET, listing({**GOOD, "icons": icons}))
+    (tool,) = described.tools
+    assert tool.icons == ()
+    assert [finding.rule for finding in described.findings] == ["invalid-icons"]

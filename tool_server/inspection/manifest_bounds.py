@@ -14,12 +14,12 @@ from typing import NoReturn
 from tool_server.errors import InvalidInput
 from tool_server.inspection.json_paths import json_path, shown
 from tool_server.inspection.manifest_errors import known_fields
+from tool_server.model.icon import MAX_ICONS
 from tool_server.model.json_value import JsonObject, JsonValue
 from tool_server.model.manifest import MAX_DEPENDENCIES, MAX_EXAMPLES, MAX_KEYWORDS, MAX_TOOLS
 from tool_server.model.manifest_items import MAX_ITEMS as MAX_OFFERED
 from tool_server.model.permission import MAX_ITEMS
 from tool_server.model.prompt import MAX_ARGUMENTS
-from tool_server.model.resource import MAX_ICONS
 
 MAX_TEXT = 4 * 2**20
 """Bytes of JSON. The REST API takes less of a manifest."""
@@ -160,6 +160,7 @@ def _collections(document: JsonObject) -> Iterator[tuple[_Path, JsonValue, int, 
     for name, tool in _members(document.get("tools")):
         if isinstance(tool, dict):
             yield ("tools", name, "examples"), tool.get("examples"), MAX_EXAMPLES, "examples"
+            yield ("tools", name, "icons"), tool.get("icons"), MAX_ICONS, "icons"
     for path, item in _items(document):
         yield (*path, "arguments"), item.get("arguments"), MAX_ARGUMENTS, "arguments"
         yield (*path, "icons"), item.get("icons"), MAX_ICONS, "icons"

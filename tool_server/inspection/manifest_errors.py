@@ -11,13 +11,14 @@ from pydantic_core import ErrorDetails
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.json_paths import json_path, shown
+from tool_server.model.icon import Icon
 from tool_server.model.json_value import JsonObject, JsonValue, compact_json
 from tool_server.model.manifest import Manifest, ManifestBuild, ManifestLimits, ManifestTool
 from tool_server.model.manifest_items import ManifestPrompt, ManifestResource, ManifestResourceTemplate
 from tool_server.model.names import check_plugin_name
 from tool_server.model.permission import Permissions
 from tool_server.model.prompt import PromptArgument
-from tool_server.model.resource import ContentAnnotations, Icon
+from tool_server.model.resource import ContentAnnotations
 from tool_server.model.tool import ToolAnnotations, ToolExample
 from tool_server.model.versions import check_range, check_version
 
@@ -211,7 +212,9 @@ def known_fields(path: Sequence[str | int]) -> tuple[str, ...]:
     """What may stand beside the field at `path`, in every form that is read."""
     match [str(part) for part in path[:-1]]:
         case ["tools", _]:
-            return tuple(ManifestTool.model_fields)
+            return tuple(field.alias or name for name, field in ManifestTool.model_fields.items())
+        case ["tools", _, "icons", _]:
+            return tuple(Icon.model_fields)
         case ["tools", _, "annotations"]:
             return tuple(ToolAnnotations.model_fields)
         case ["tools", _, "examples", _]:

@@ -88,8 +88,9 @@ def listing(plugin: str, version: str, definition: ToolDefinition, prefix: str |
         ("description", definition.description or None),
         ("inputSchema", definition.input_schema),
         ("outputSchema", definition.output_schema),
+        ("icons", [icon.model_dump(mode="json", exclude_none=True) for icon in definition.icons] or None),
         ("annotations", definition.annotations.model_dump(exclude_none=True) or None),
-        ("_meta", {PLUGIN_KEY: plugin, VERSION_KEY: version}),
+        ("_meta", {**(definition.meta or {}), PLUGIN_KEY: plugin, VERSION_KEY: version}),
     )
     tool.update((key, value) for key, value in optional if value is not None)
     return to_json(tool)
@@ -113,7 +114,7 @@ def listed_tool(tool: OfferedTool) -> ListedTool:
 def remainder(definition: ToolDefinition) -> str:
     """What the listing does not hold of a definition, as JSON."""
     # As releases are stored: an absent default is not the same as a null that was given.
-    return definition.model_dump_json(exclude=_LISTED, exclude_unset=True)
+    return definition.model_dump_json(exclude=_LISTED, exclude_unset=True, by_alias=True)
 
 
 def definition_of(listed: bytes, rest: str) -> ToolDefinition:

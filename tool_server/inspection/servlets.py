@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tool_server.errors import InvalidInput, ToolServerError
+from tool_server.inspection.content_blocks import guest_meta
 from tool_server.inspection.described_items import LIST_EXPORTS, DescribedItems, list_request, read_items
 from tool_server.inspection.json_paths import shown
 from tool_server.inspection.local_references import root_type, with_object_root
 from tool_server.model.call import Probe
+from tool_server.model.icon import Icon, Icons
 from tool_server.model.json_value import JsonObject, JsonValue, parse_json
 from tool_server.model.release import Abi
 from tool_server.model.tool import (
@@ -33,6 +35,8 @@ from tool_server.model.tool import (
 )
 
 MAX_TOOLS = 1_000
+
+_ICONS = TypeAdapter[tuple[Icon, ...]](Icons)
 
 _SERVLET_BINDING = Binding(export="call", input=InputForm.SERVLET, output=OutputForm.CONTENT)
 _HYPER_V2_BINDING = Binding(export="call_tool", input=InputForm.HYPER_V2, output=OutputForm.CONTENT)
@@ -194,7 +198,18 @@ class _Reader:
             annotations=self._annotations(name, entry.get("annotations")),
             source=TypeSource.DESCRIBED,
             binding=self._binding,
+            icons=self._icons(name, entry.get("icons")),
+            meta=guest_meta(entry.get("_meta")),
         )
+
+    def _icons(self, name: str, value: JsonValue) -> tuple[Icon, ...]:
+        if value is None:
+            return ()
+        try:
+            return _ICONS.validate_python(value)
+        except ValidationError:
+            self.warn(name, "invalid-icons", "icons are malformed: they are left out", "$.icons")
+            return ()
 
     def _input(self, name: str, schema: JsonValue) -> JsonObject:
         if schema is None:

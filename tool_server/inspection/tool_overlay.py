@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tool_server.inspection.content_blocks import guest_meta
 from tool_server.inspection.local_references import root_type, with_object_root, wrap_result
 from tool_server.model.json_value import JsonObject
 from tool_server.model.manifest import ManifestTool
@@ -47,6 +48,8 @@ def overlay(base: ToolDefinition, entry: ManifestTool, source: TypeSource) -> tu
         source=source if retyped else base.source,
         binding=binding,
         task=base.task if entry.task is None else TaskSupport(entry.task),
+        icons=base.icons if entry.icons is None else entry.icons,
+        meta=base.meta if entry.meta is None else guest_meta(entry.meta),
     )
     return definition, [] if problem is None else [_warning(base.name, problem)]
 

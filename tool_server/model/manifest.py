@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
+from tool_server.model.icon import Icons
 from tool_server.model.json_value import JsonObject
 from tool_server.model.limits import MAX_FUEL
 from tool_server.model.manifest_items import (
@@ -50,6 +51,9 @@ class ManifestTool(BaseModel):
     """What the export writes: by default `json` with an output schema, else `text`. `content` is an MCP result."""
     task: Literal["forbidden", "optional", "required", "after-input"] | None = None
     """Whether calls may become MCP tasks (`model.tool.TaskSupport`); by default they may not."""
+    icons: Icons | None = None
+    meta: Annotated[JsonObject | None, Field(alias="_meta")] = None
+    """Shown to clients as the tool's `_meta`."""
 
 
 class ManifestLimits(BaseModel):

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tool_server.model.icon import MAX_STATIC, Name
 from tool_server.model.prompt import PromptFacts
-from tool_server.model.resource import MAX_SIZE, MAX_STATIC, Name, ResourceFacts
+from tool_server.model.resource import MAX_SIZE, ResourceFacts
 from tool_server.model.uri_template import MAX_URI
 
 MAX_ITEMS = 1_000

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tool_server.model.icon import Icons, Name
 from tool_server.model.json_value import JsonObject
-from tool_server.model.resource import Description, Icons, Name, Title
+from tool_server.model.resource import Description, Title
 from tool_server.model.tool import Binding, TypeSource
 
 MAX_ARGUMENTS = 100

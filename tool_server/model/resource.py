@@ -6,32 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tool_server.model.icon import MAX_NAME, Icons, Name
 from tool_server.model.json_value import JsonObject
 from tool_server.model.tool import Binding, TypeSource
 
-MAX_NAME = 200
-"""Characters of a name."""
-
 MAX_TITLE = 1_000
 MAX_DESCRIPTION = 20_000
-MAX_ICONS = 20
-
-MAX_STATIC = 64 * 1024
-"""Characters of a resource that stands in the manifest."""
 
 MAX_SIZE = 2**53
-
-
-class Icon(BaseModel):
-    """An icon that clients may show."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    src: Annotated[str, Field(max_length=MAX_STATIC)]
-    """A URL, or a `data:` URI."""
-    mimeType: Annotated[str, Field(max_length=MAX_NAME)] | None = None
-    sizes: Annotated[tuple[Annotated[str, Field(max_length=20)], ...], Field(max_length=MAX_ICONS)] | None = None
-    theme: Literal["light", "dark"] | None = None
 
 
 class ContentAnnotations(BaseModel):
@@ -44,8 +26,6 @@ class ContentAnnotations(BaseModel):
     lastModified: Annotated[str, Field(max_length=40)] | None = None
 
 
-Icons = Annotated[tuple[Icon, ...], Field(max_length=MAX_ICONS)]
-Name = Annotated[str, Field(max_length=MAX_NAME)]
 Title = Annotated[str, Field(max_length=MAX_TITLE)]
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 

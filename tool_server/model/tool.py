@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tool_server.model.icon import Icons
 from tool_server.model.json_value import JsonObject, JsonValue
 
 
@@ -113,7 +115,7 @@ class ToolExample(BaseModel):
 class ToolDefinition(BaseModel):
     """One tool as its plugin defines it; the MCP name is `names.tool_name(plugin, name)`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     name: str
     title: str | None = None
@@ -125,6 +127,8 @@ class ToolDefinition(BaseModel):
     source: TypeSource
     binding: Binding
     task: TaskSupport = TaskSupport.FORBIDDEN
+    icons: Icons = ()
+    meta: Annotated[JsonObject | None, Field(alias="_meta")] = None
 
 
 class Severity(StrEnum):

@@ -11,6 +11,7 @@ from tool_server.errors import InvalidInput
 from tool_server.inspection import lint, servlets
 from tool_server.inspection.items import derive_items
 from tool_server.inspection.lint_report import tool_label
+from tool_server.inspection.manifest_digest import manifest_digest
 from tool_server.inspection.manifest_files import check_inner_path
 from tool_server.inspection.manifest_limits import resolve_limits
 from tool_server.inspection.tools import DerivedTools, derive_tools
@@ -18,7 +19,7 @@ from tool_server.inspection.wasm import describes_itself, host_imports, needs_wa
 from tool_server.interfaces import ArtifactStore, Clock, PluginStore, Sandbox, Validation
 from tool_server.model.caller import Caller, Scope
 from tool_server.model.host_interface import check_imports
-from tool_server.model.json_value import canonical_json, sha256_hex
+from tool_server.model.json_value import sha256_hex
 from tool_server.model.limits import Limits
 from tool_server.model.manifest import Manifest
 from tool_server.model.release import Program, Release
@@ -105,7 +106,7 @@ class PublishService:
             manifest.version,
             publisher=caller.name,
             digest=digest,
-            manifest_digest=lambda: _manifest_digest(manifest),
+            manifest_digest=lambda: manifest_digest(manifest),
         )
         return stored if stored is not None and await self._artifacts.exists(digest) else None
 
@@ -150,10 +151,10 @@ async def examine(
             f"{manifest.name} {manifest.version} offers no tool: export a function of type () -> i32, or declare "
             'one under "tools" in plugin.json',
         )
-    manifest_digest = await anyio.to_thread.run_sync(_manifest_digest, manifest)
+    digest = await anyio.to_thread.run_sync(manifest_digest, manifest)
     return Release(
         manifest=manifest,
-        manifest_digest=manifest_digest,
+        manifest_digest=digest,
         program=program,
         abi=derived.abi,
         tools=derived.tools,
@@ -176,10 +177,6 @@ def _idle_permissions(manifest: Manifest, program: Program) -> tuple[Finding, ..
         "(wasm32-wasi), or remove them"
     )
     return (Finding(severity=Severity.NOTE, rule="files-without-wasi", message=message, path="$.permissions"),)
-
-
-def _manifest_digest(manifest: Manifest) -> str:
-    return sha256_hex(canonical_json(manifest.model_dump(mode="json", by_alias=True)))
 
 
 def _judged(derived: DerivedTools, findings: Sequence[Finding]) -> DerivedTools:
