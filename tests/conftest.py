@@ -19,11 +19,25 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-SLOW_FOLDERS = ("tests/cli/", "tests/end_to_end/", "tests/plugins/")
+SLOW = (
+    *("tests/cli/", "tests/end_to_end/", "tests/plugins/"),
+    *(
+        f"tests/mcp_api/test_{name}.py"
+        for name in (
+            *("asking_clients", "content", "lane_agreement", "request_states", "resumption", "search_view"),
+            *("sessions", "tasks", "tracing"),
+        )
+    ),
+    *(f"tests/services/test_{name}.py" for name in ("hyper_functions", "nested_calls", "plugin_content", "search")),
+    *("tests/sandbox/test_confinement.py", "tests/sandbox/test_validation.py"),
+    *("tests/test_embedding.py", "tests/test_host_functions.py", "tests/http_api/test_installations.py"),
+    "tests/inspection/wasm/test_costs.py",
+)
+"""Folders and files that `make test-fast` has no time for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole systems, commands and bundled plugins are for the full run, whatever a test of them says about itself."""
     for item in items:
-        if item.nodeid.startswith(SLOW_FOLDERS):
+        if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
