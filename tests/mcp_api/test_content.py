@@ -91,9 +91,9 @@ async def test_a_client_gets_a_prompt_and_reads_resources(notes: Registry, era: 
             asked = read_by_guest(prompt.messages[0].content.text)
             assert asked == {"name": "review", "arguments": {"text": "hi"}}
             assert prompt.messages[1].content.type == "image"
-            (text, blob) = (await client.read_resource("notes://work/plan")).contents
-            assert read_by_guest(text.text) == {"uri": "notes://work/plan"}  # pyright: ignore
-            assert (text.uri, blob.uri) == ("notes://work/plan", "other://part")
+            (text, blob) = (await client.read_resource("notes://team/plan")).contents
+            assert read_by_guest(text.text) == {"uri": "notes://team/plan"}  # pyright: ignore
+            assert (text.uri, blob.uri) == ("notes://team/plan", "other://part")
             (standing,) = (await client.read_resource("notes://about")).contents
             assert standing.text == "# Notes\n"  # pyright: ignore
             prompt = await client.get_prompt("hyper_greet", {"who": "you"})
@@ -233,16 +233,16 @@ async def test_a_plugin_tells_of_its_own_resources_alone(notes: Registry) -> Non
     await offer(notes.services, "teller", wasm=item_guest("items"), tools=ITEMS["tools"], prompts=ITEMS["prompts"])
     with anyio.fail_after(60):
         async with Client(f"{notes.url}/mcp", mode=MODERN) as client:
-            uris = [URI, "notes://work/plan", "hyper://today"]
+            uris = [URI, "notes://team/plan", "hyper://today"]
             async with client.listen(prompts_list_changed=True, resource_subscriptions=uris) as changes:
                 for tool, uri in (
                     ("teller_touch", URI),
                     ("notes_touch", "hyper://today"),
                     ("notes_touch", "notes://other/plan"),
-                    ("notes_touch", "notes://work/plan"),
+                    ("notes_touch", "notes://team/plan"),
                 ):
                     await client.call_tool(tool, {"uri": uri})
-                assert await anext(changes) == ResourceUpdated("notes://work/plan")
+                assert await anext(changes) == ResourceUpdated("notes://team/plan")
                 await client.call_tool("notes_touch", {"uri": URI})
                 assert await anext(changes) == ResourceUpdated(URI)
                 await client.call_tool("teller_touch", {})

@@ -255,7 +255,7 @@ async def test_who_subscribed_in_the_handshake_era_hears_of_a_resource_until_it_
         assert (await server.answer(1))["error"]["code"] == -32002
         await server.ask(2, HANDSHAKE, "resources/subscribe", {"uri": uri})
         assert "result" in await server.answer(2)
-        for request_id, changed in ((3, "notes://work/plan"), (4, uri)):
+        for request_id, changed in ((3, "notes://team/plan"), (4, uri)):
             await server.call(request_id, HANDSHAKE, "notes_touch", {"uri": changed})
         assert server.notifications == ["notifications/resources/updated"]
         await server.ask(5, HANDSHAKE, "resources/unsubscribe", {"uri": uri})

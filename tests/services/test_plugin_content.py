@@ -65,7 +65,7 @@ async def test_a_prompt_is_made_by_its_plugin_and_recorded(services: Services, n
 
 async def test_a_resource_is_read_by_its_uri_or_through_a_template(services: Services, name: str) -> None:
     await offer_items(services, name)
-    for uri in (f"{scheme(name)}://today", f"{scheme(name)}://work/plan"):
+    for uri in (f"{scheme(name)}://today", f"{scheme(name)}://team/plan"):
         result: Any = await services.content.read_resource(uri, CALLER)
         assert asked(result) == {"uri": uri}
         assert [contents["uri"] for contents in result["contents"]] == [uri, "other://part"]
