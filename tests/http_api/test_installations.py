@@ -59,7 +59,7 @@ async def test_a_prefix_is_set_with_an_installation_and_stays_until_another_is(r
         ({"tool_prefix": "mine"}, "mine_add"),
         ({}, "mine_add"),
         ({"settings": {}, "tool_prefix": f"of-{name}"}, f"of-{name}_add"),
-        ({"settings": {}}, f"{name}_add"),
+        ({"settings": {}}, f"of-{name}_add"),
         ({"settings": {"tool_prefix": "mine"}}, "mine_add"),
     ]
     async with registry.client("admin") as client:

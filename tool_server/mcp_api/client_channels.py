@@ -21,7 +21,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from tool_server.errors import CallFailed, Unavailable
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.sessions import ClientSessions
-from tool_server.model.client import ELICIT, LOG_LEVELS, SAMPLE, ClientAnswer, ClientRequest
+from tool_server.model.client import ELICIT, LOG_LEVELS, SAMPLE, ClientAnswer, ClientRequest, can_be_asked
 from tool_server.model.json_value import JsonObject
 from tool_server.model.suspended_call import SuspendedCall
 from tool_server.model.transcript import Transcript
@@ -102,8 +102,7 @@ class RequestClient:
         )
         self.protocol_version = context.protocol_version
         self.wants_progress = (context.meta or {}).get("progress_token") is not None
-        can_be_asked = any(name in self.capabilities for name in ("elicitation", "sampling", "roots"))
-        self.transcript = (transcript or Transcript()) if can_be_asked else None
+        self.transcript = (transcript or Transcript()) if can_be_asked(self.capabilities) else None
 
     async def tell(self, method: str, params: JsonObject) -> None:
         """See `ClientChannel.tell`."""

@@ -6,7 +6,7 @@ https://modelcontextprotocol.io/specification
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from tool_server.model.json_value import JsonObject, JsonValue
 
@@ -101,6 +101,14 @@ class NoClient:
 
 
 NO_CLIENT = NoClient()
+
+
+_ASKED = frozenset({"elicitation", "sampling", "roots"})
+
+
+def can_be_asked(capabilities: object) -> bool:
+    """Whether a client that declared these can be asked anything."""
+    return isinstance(capabilities, dict) and not _ASKED.isdisjoint(cast("dict[str, Any]", capabilities))
 
 
 def missing_capability(capabilities: JsonObject, request: ClientRequest) -> str | None:

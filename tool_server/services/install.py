@@ -69,7 +69,10 @@ class InstallService:
 
         def set_up(stored: InstallationSettings) -> InstallationSettings:
             wanted = stored if settings is None else settings
-            return wanted if tool_prefix is None else wanted.model_copy(update={"tool_prefix": tool_prefix})
+            # Whoever replaces the other settings need not know of a prefix that the operator chose.
+            prefixes = (tool_prefix, wanted.tool_prefix, stored.tool_prefix)
+            chosen = next((prefix for prefix in prefixes if prefix is not None), None)
+            return wanted.model_copy(update={"tool_prefix": chosen})
 
         def pin(current: Installation | None) -> Installation:
             if current is not None:

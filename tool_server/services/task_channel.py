@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import anyio
 
 from tool_server.errors import Unavailable
-from tool_server.model.client import ClientAnswer, ClientRequest
+from tool_server.model.client import ClientAnswer, ClientRequest, can_be_asked
 from tool_server.model.json_value import JsonObject
 from tool_server.model.task import Task, TaskStatus
 from tool_server.model.transcript import Transcript
@@ -39,8 +39,7 @@ class TaskChannel:
         patience_seconds: float,
         transcript: Transcript | None = None,
     ) -> None:
-        can_be_asked = any(name in capabilities for name in ("elicitation", "sampling", "roots"))
-        self.transcript = (transcript or Transcript()) if can_be_asked else None
+        self.transcript = (transcript or Transcript()) if can_be_asked(capabilities) else None
         self._capabilities = capabilities
         self._ask = ask
         self._read = read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,10 @@ from enum import StrEnum
 
 from tool_server.errors import InvalidInput
 from tool_server.inspection.foreign.host_config import HostPlugin
+from tool_server.inspection.manifest_digest import manifest_digest
 from tool_server.inspection.manifest_files import PluginSource
 from tool_server.model.folder_permission import FolderPermission
-from tool_server.model.json_value import canonical_json
+from tool_server.model.json_value import sha256_hex
 from tool_server.model.keyring import keyring_secret_name
 from tool_server.model.limits import WASM_PAGE
 from tool_server.model.manifest import Manifest, ManifestLimits
@@ -93,8 +93,7 @@ def imported_source(plan: ImportPlan, source: PluginSource) -> PluginSource:
 
     So importing the same file again changes nothing, and another module or another permission is another version.
     """
-    document = plan.manifest.model_dump(mode="json", by_alias=True)
-    digest = hashlib.sha256(canonical_json(document) + hashlib.sha256(source.wasm).digest()).hexdigest()
+    digest = sha256_hex((manifest_digest(plan.manifest) + sha256_hex(source.wasm)).encode())
     manifest = plan.manifest.model_copy(update={"version": f"{IMPORTED_VERSION}d{digest[:12]}"})
     return PluginSource(manifest, source.wasm, (), source.folder)
 

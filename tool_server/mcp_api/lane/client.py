@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
 
 from tool_server.mcp_api.lane.requests import MODERN
-from tool_server.model.client import LOG_LEVELS, ClientAnswer, ClientChannel, ClientRequest
+from tool_server.model.client import LOG_LEVELS, ClientAnswer, ClientChannel, ClientRequest, can_be_asked
 from tool_server.model.json_value import JsonObject
 from tool_server.model.transcript import Transcript
-
-_ASKED = frozenset({"elicitation", "sampling", "roots"})
-
-
-def can_be_asked(capabilities: object) -> bool:
-    """Whether a client that declared these can be asked anything."""
-    return isinstance(capabilities, dict) and not _ASKED.isdisjoint(cast("dict[str, Any]", capabilities))
 
 
 def client_with(capabilities: JsonObject) -> ClientChannel:

@@ -15,7 +15,7 @@ from tool_server.errors import InvalidInput, NotFound
 from tool_server.mcp_api.calls import ToolCalls
 from tool_server.mcp_api.lane.agreed_json import NotAgreedError, parse_agreed
 from tool_server.mcp_api.lane.answers import CONNECTION_CLOSED, HANDSHAKE, INVALID_PARAMS, Answers, ServerInfo
-from tool_server.mcp_api.lane.client import ToldClient, can_be_asked, client_with
+from tool_server.mcp_api.lane.client import ToldClient, client_with
 from tool_server.mcp_api.lane.pending import answer_pending
 from tool_server.mcp_api.lane.requests import (
     MODERN,
@@ -29,7 +29,7 @@ from tool_server.mcp_api.lane.requests import (
 )
 from tool_server.mcp_api.listing import Listing
 from tool_server.model.caller import LOCAL, Caller
-from tool_server.model.client import ClientChannel
+from tool_server.model.client import ClientChannel, can_be_asked
 from tool_server.model.json_value import JsonObject, compact_json
 
 CLOSING_SECONDS = 1.0
